@@ -1,0 +1,55 @@
+# The recipes people and CI share. `make demo` and `make test` need Python 3.11 or 3.12, make and git; the rest comes from PyPI.
+.DEFAULT_GOAL := help
+UV := $(or $(shell command -v uv),.venv-uv/bin/uv)
+RUN := .venv/bin
+FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
+# The first that runs and fits: a name on the PATH may be a version manager's empty shim.
+PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && command -v $$p && break; done),python3)
+ARGS ?=
+
+.PHONY: help setup demo test check lint types imports fmt clean
+
+help: ## Show this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: .panoveil/setup.done ## Install everything, once (.venv, .venv-triton, the face model), and check this machine
+
+.panoveil/setup.done: pyproject.toml uv.lock | $(UV)
+	@mkdir -p .panoveil
+	$(UV) sync --quiet --frozen --python $(PYTHON) --extra demo --group dev
+	UV_PROJECT_ENVIRONMENT=.venv-triton $(UV) sync --quiet --frozen --python $(PYTHON) --extra triton-cpu
+	$(RUN)/python -m console.stack.triton_face_model
+	$(RUN)/panoveil preflight
+	@touch $@
+
+.venv-uv/bin/uv:
+	@$(PYTHON) -c '$(FITS)' \
+	  || { echo "Panoveil needs Python 3.11 or 3.12: apt-get install python3.11, or make PYTHON=/path/to/python3.12"; exit 78; }
+	@$(PYTHON) -m venv .venv-uv || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 78; }
+	.venv-uv/bin/pip install --quiet --disable-pip-version-check uv
+
+demo: setup ## Drive a virtual car down a street and publish it: the whole pipeline on this machine (ARGS="--help")
+	$(RUN)/panoveil demo $(ARGS)
+
+test: setup ## Run the whole suite, real servers included
+	$(RUN)/pytest $(ARGS)
+
+check: setup lint types imports ## What to run before a commit: lint, types, imports, the tests without servers
+	$(RUN)/pytest -q -m "not servers" $(ARGS)
+
+lint: setup ## Ruff: rules and format
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+
+types: setup ## mypy, strict
+	$(RUN)/mypy
+
+imports: setup ## import-linter: the layers of the house
+	$(RUN)/lint-imports
+
+fmt: setup ## Format and mend what can be mended
+	$(RUN)/ruff check --fix .
+	$(RUN)/ruff format .
+
+clean: ## Remove everything make put here
+	rm -rf .venv .venv-triton .venv-uv .panoveil

@@ -1,0 +1,1 @@
+"""`panoveil …`: what people run."""

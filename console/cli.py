@@ -1,0 +1,192 @@
+"""Every command of `panoveil`: options in, one function called, text out."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import cv2
+import typer
+from rich.console import Console
+
+from console import pictures
+from console import preflight as preflights
+from console import status as statuses
+from console.demo import drives, run, summary
+from console.demo.progress import view
+from console.rigs import importers, registry, show
+from console.stack import stack as stacks
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Turns the raw lens images of survey cars into published, anonymised 360° street panoramas.",
+)
+rig_app = typer.Typer(no_args_is_help=True, help="Rigs: lenses and their calibration.")
+app.add_typer(rig_app, name="rig")
+
+_ERR = Console(stderr=True)
+_OUT = Console()
+
+
+@app.command()
+def preflight() -> None:
+    """Check that this machine can run the embedded default; name what is missing and the line that mends it."""
+    problems = preflights.problems()
+    for problem in problems:
+        _ERR.print(f"{problem}", soft_wrap=True, markup=False)
+    if problems:
+        raise typer.Exit(78)
+    _OUT.print("This machine has everything Panoveil needs.")
+
+
+@app.command()
+def demo(
+    world: Annotated[
+        Path | None, typer.Option(help="A folder of equirectangular panoramas to photograph instead of the procedural street.")
+    ] = None,
+    drive: Annotated[
+        Path | None, typer.Option(help="A drive folder to send through as it is (with rig.json), photographing nothing.")
+    ] = None,
+    captures: Annotated[int, typer.Option(min=1, help="How many captures to drive; with --world at most one a picture.")] = 12,
+    width: Annotated[int, typer.Option(min=1024, max=16384, help="Panorama width in pixels.")] = 4096,
+    defects: Annotated[bool, typer.Option(help="Spoil some captures, to see them quarantined.")] = False,
+    seed: Annotated[int, typer.Option(help="The same seed drives the same street.")] = 1,
+    out: Annotated[Path, typer.Option(help="Where pictures and logs go.")] = stacks.STATE / "demo",
+    patience: Annotated[float, typer.Option(help="Seconds after which the demo gives up.")] = 1800.0,
+    as_json: Annotated[bool, typer.Option("--json", help="End with the summary as one JSON line on standard output.")] = False,
+) -> None:
+    """Drive a virtual car through the whole pipeline on this machine.
+
+    Starts an AWS emulator, Triton and the three services on loopback, uploads a drive, waits until every capture is published,
+    held or quarantined, prints what happened and stops everything.
+
+    Examples:
+        panoveil demo
+        panoveil demo --captures 4 --width 2048 --defects
+        panoveil demo --world ~/panoramas --width 8192
+        panoveil demo --drive ~/drives/monday --width 8192 --json
+    """
+    console = _ERR if as_json else _OUT
+    folder = out / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    showing = view(console)
+    try:
+        chosen = drives.choose(drives.Wish(world, drive, captures, width, defects, seed), folder, showing)
+        result = asyncio.run(run.run(chosen, folder, showing, patience))
+    finally:
+        showing.close()
+    summary.show(result, console)
+    if as_json:
+        typer.echo(json.dumps(result.as_json()))
+    raise typer.Exit(1 if result.lost else 0)
+
+
+@app.command()
+def anonymize(
+    source: Annotated[Path, typer.Argument(help="A folder of panoramas or plain photos (JPEG, PNG).")],
+    target: Annotated[Path, typer.Argument(help="Where the anonymised ones go, under the same names.")],
+    report: Annotated[Path, typer.Option(help="One JSON line an image: boxes as obfuscated, recipe, outcome.")] = Path(
+        "report.jsonl"
+    ),
+    triton_url: Annotated[
+        str | None, typer.Option("--triton", help="host:port of a running Triton's gRPC; else one is started.")
+    ] = None,
+) -> None:
+    """Anonymise a folder of pictures with the code that the service runs, without streams.
+
+    Exit code 0: every picture was published; 65: some were held or rejected, the report says why.
+
+    Examples:
+        panoveil anonymize photos/ safe/ --report safe/report.jsonl
+        panoveil anonymize panoramas/ safe/ --triton gpu-host:8001
+    """
+    counts = asyncio.run(pictures.anonymize_pictures(source, target, report, triton_url, _ERR))
+    _OUT.print(
+        f"{counts.published} published, {counts.held} held, {counts.rejected} rejected; "
+        f"{counts.faces} faces and {counts.plates} plates obfuscated. Report: {report}",
+        soft_wrap=True,
+    )
+    raise typer.Exit(65 if counts.held or counts.rejected else 0)
+
+
+@app.command()
+def up(out: Annotated[Path, typer.Option(help="Where the logs go.")] = stacks.STATE / "up") -> None:
+    """Run emulator, Triton and services until Ctrl-C, so that other commands (status, the agent) find them."""
+    asyncio.run(_up(out))
+
+
+async def _up(folder: Path) -> None:
+    async with stacks.running(folder, {}) as stack:
+        _OUT.print(
+            f"Running. `panoveil status` finds it; another shell does after: set -a; . {stacks.ENVIRONMENT_FILE}", soft_wrap=True
+        )
+        for name, url in stack.metrics_urls.items():
+            _OUT.print(f"  {name:<12}{url}")
+        try:
+            while True:
+                stack.require_running()
+                await asyncio.sleep(1)
+        except asyncio.CancelledError:
+            _OUT.print("Stopping")
+
+
+@app.command()
+def status(
+    drive: Annotated[str | None, typer.Argument(help="<survey>/<drive>: list its captures.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON line a drive or capture.")] = False,
+) -> None:
+    """Say how every drive stands, or every capture of one drive.
+
+    Examples:
+        panoveil status
+        panoveil status demo/street-1
+        panoveil status --json | jq .
+    """
+    asyncio.run(statuses.show(statuses.settings(), drive, _OUT, as_json=as_json))
+
+
+@rig_app.command("show")
+def rig_show(
+    file: Annotated[Path, typer.Argument(help="A rig JSON, or a folder with a nuScenes-style calibration.json.")],
+    picture: Annotated[Path | None, typer.Option(help="Write the coverage map there, as PNG.")] = None,
+) -> None:
+    """Say what a rig sees: coverage, overlap and pixels a degree, by lens.
+
+    Examples:
+        panoveil rig show monday/rig.json --picture coverage.png
+    """
+    rig = importers.load_rig(file)
+    _OUT.print(str(show.describe(rig)), markup=False, highlight=False)
+    if picture is not None:
+        cv2.imwrite(str(picture), cv2.cvtColor(show.picture(rig), cv2.COLOR_RGB2BGR))
+
+
+@rig_app.command("import")
+def rig_import(
+    file: Annotated[Path, typer.Argument(help="A rig JSON, or a folder with a nuScenes-style calibration.json.")],
+) -> None:
+    """Check a rig and put it where the services look for it, in the running pipeline or on AWS.
+
+    Examples:
+        panoveil rig import monday/rig.json
+    """
+    rig = importers.load_rig(file)
+    asyncio.run(registry.store(rig, statuses.settings()))
+    _OUT.print(f"Imported {rig.rig_id}: {len(rig.lenses)} lenses.")
+
+
+@rig_app.command("drive")
+def rig_drive(
+    directory: Annotated[Path, typer.Argument(help="A folder with a nuScenes-style calibration.json and its images.")],
+    out: Annotated[Path, typer.Argument(help="Where the drive folder goes.")],
+    survey: Annotated[str, typer.Option(help="Name of the survey.")] = "import",
+    drive: Annotated[str, typer.Option(help="Name of the drive.")] = "nuscenes",
+) -> None:
+    """Turn one instant of a nuScenes-style folder into a drive folder.
+
+    Examples:
+        panoveil rig drive nuscenes6/ drive/ && panoveil demo --drive drive/ --width 4096
+    """
+    rig = importers.nuscenes_drive(directory, out, survey, drive)
+    _OUT.print(f"{out} is a drive of {rig.rig_id}; try: panoveil demo --drive {out}", soft_wrap=True)

@@ -1,0 +1,107 @@
+"""The demo as a page of verbs: photograph, start, upload, watch, collect, stop."""
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from console.demo.collect import collect_publications, truth_covered
+from console.demo.progress import Counts, View
+from console.demo.scrape import mean_step_seconds
+from console.demo.summary import Summary
+from console.rigs.registry import put_rig
+from console.stack import stack as stacks
+from console.stack.processes import Process
+from panoveil.contracts.errors import Unavailable
+from panoveil.contracts.rig import Rig
+from panoveil.ledger import ENDS, CaptureState
+from panoveil.runtime import Connections, connect
+
+_LOOK_EVERY = 0.5
+_INCOMPLETE_AFTER = 90.0
+
+
+@dataclass(frozen=True)
+class Drive:
+    """A drive folder, the names of the captures in it that can be uploaded, and how wide their panoramas are to be, pixels."""
+
+    folder: Path
+    drive_id: str
+    captures: frozenset[str]
+    panorama_width: int
+
+
+async def run(drive: Drive, folder: Path, view: View, patience: float) -> Summary:
+    """Send the drive through a pipeline started for it; published panoramas go to `folder/published`, logs to `folder/logs`."""
+    view.say("Starting the emulator, Triton and three services on loopback")
+    async with stacks.running(folder / "logs", _environment(drive)) as stack, connect(stack.settings) as world:
+        await import_rig(drive.folder, world)
+        view.say("The car uploads, the pipeline works")
+        began, spent = time.monotonic(), stack.cpu_seconds()
+        agent = _start_agent(drive, stack)
+        try:
+            states = await _watch(drive, agent, stack, world, view, began + patience)
+        finally:
+            agent.stop(5.0)
+        seconds = time.monotonic() - began
+        cpu = {name: total - spent[name] for name, total in stack.cpu_seconds().items()}
+        steps = await asyncio.to_thread(mean_step_seconds, list(stack.metrics_urls.values()))
+        published = await collect_publications(drive.drive_id, world.blobs, folder / "published")
+        view.say("Stopping everything")
+    truth = truth_covered(drive.folder / "truth.jsonl", published)
+    left_behind = skipped(agent.log)
+    return Summary(drive.captures, left_behind, states, seconds, cpu, steps, truth, folder / "published")
+
+
+def _environment(drive: Drive) -> Mapping[str, str]:
+    return {
+        "PANOVEIL_STITCH__WIDTH": str(drive.panorama_width),
+        "PANOVEIL_INCOMPLETE_AFTER": str(_INCOMPLETE_AFTER),
+        "PANOVEIL_SWEEP_EVERY": "5",
+    }
+
+
+async def import_rig(folder: Path, world: Connections) -> None:
+    """Put the drive folder's rig where every service looks for it."""
+    rig = Rig.model_validate_json((folder / "rig.json").read_bytes())
+    await put_rig(rig, world.blobs)
+
+
+def _start_agent(drive: Drive, stack: stacks.Stack) -> Process:
+    """The journal lies with the logs: an emulator forgets, and the drive's own journal must not think of it as a place to upload to."""
+    journal = str(stack.folder / "agent.sqlite3")
+    command = [sys.executable, "-m", "services.agent", str(drive.folder), "--json", "--journal", journal]
+    return Process.start("agent", command, stack.environment, stack.folder)
+
+
+async def _watch(
+    drive: Drive, agent: Process, stack: stacks.Stack, world: Connections, view: View, deadline: float
+) -> list[CaptureState]:
+    """Return the states of the drive's captures once each has ended, or as they are when time is up."""
+    while True:
+        states = [state async for state in world.ledger.captures(drive.drive_id)]
+        view.show(Counts.of(len(drive.captures), sum(skipped(agent.log).values()), states))
+        if drive.captures <= {state.capture_id.capture for state in states if state.state in ENDS}:
+            return states
+        if time.monotonic() > deadline:
+            view.say(f"Time is up; the services' logs are in {stack.folder}")
+            return states
+        stack.require_running()
+        _require_uploading(agent)
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+def _require_uploading(agent: Process) -> None:
+    if agent.popen.poll() not in {None, os.EX_OK, os.EX_DATAERR}:
+        raise Unavailable("agent", f"it gave up; {agent.log} ends:\n{agent.tail()}")
+
+
+def skipped(log: Path) -> Counter[str]:
+    """Count by reason the captures that the agent says, one JSON event a line, it left in the car."""
+    events = (json.loads(line) for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}"))
+    return Counter(event["reason"] for event in events if event["event"] == "CaptureSkipped")

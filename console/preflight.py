@@ -1,0 +1,29 @@
+"""What a machine must have that PyPI cannot bring."""
+
+import sys
+
+from console.stack import triton
+from console.stack.stack import MODELS, TRITON_VENV
+from console.stack.triton import Problem
+from panoveil.contracts.errors import Misconfigured
+from panoveil.streams import find_java
+
+
+def problems() -> list[Problem]:
+    """Everything that keeps the embedded default from running here, each with the line that mends it."""
+    return [*_python(), *_java(), *triton.preflight(TRITON_VENV, MODELS)]
+
+
+def _python() -> list[Problem]:
+    version = sys.version_info[:2]
+    if (3, 11) <= version <= (3, 12):
+        return []
+    return [Problem(f"this is Python {version[0]}.{version[1]}", "make setup PYTHON=/path/to/python3.12")]
+
+
+def _java() -> list[Problem]:
+    try:
+        find_java(None)
+    except Misconfigured as error:
+        return [Problem(str(error), "make setup")]
+    return []

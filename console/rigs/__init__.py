@@ -1,0 +1,1 @@
+"""Rigs: bringing calibrations in, and showing what a rig sees."""

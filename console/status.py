@@ -1,0 +1,76 @@
+"""How drives and captures stand, from the ledger."""
+
+import json
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from console.stack.stack import running_environment
+from panoveil.contracts.errors import Misconfigured
+from panoveil.ledger import CaptureState, Ledger, State
+from panoveil.runtime import connect
+from panoveil.settings import Settings
+
+
+def settings() -> Settings:
+    """Return the environment's settings, or those of the pipeline that `panoveil up` or `panoveil demo` runs here now."""
+    if Settings().endpoint_url is None and (found := running_environment()) is not None:
+        os.environ.update(found)
+    return Settings()
+
+
+async def show(chosen: Settings, drive: str | None, console: Console, *, as_json: bool) -> None:
+    """Print a row a drive, or a row a capture of `drive`; `Misconfigured` where the drive is unknown."""
+    rows = await _rows(chosen, drive)
+    if drive and not rows:
+        raise Misconfigured(f"No drive {drive!r} is in the ledger; `panoveil status` lists those that are.")
+    for line in map(json.dumps, rows) if as_json else ():
+        console.print(line, soft_wrap=True, markup=False, highlight=False)
+    if not as_json:
+        console.print(_table(rows) if rows else "Nothing has been uploaded yet.")
+
+
+async def _rows(chosen: Settings, drive: str | None) -> list[dict[str, Any]]:
+    try:
+        async with connect(chosen) as world:
+            return [row async for row in (_captures(world.ledger, drive) if drive else _drives(world.ledger))]
+    except Misconfigured as error:
+        if chosen.endpoint_url is None:
+            raise Misconfigured(f"{error}. No pipeline runs here (`panoveil up` starts one), so AWS was asked.") from error
+        raise
+
+
+async def _drives(ledger: Ledger) -> AsyncIterator[dict[str, Any]]:
+    async for drive in ledger.drives():
+        captures = [capture async for capture in ledger.captures(drive)]
+        yield {"drive": drive, "captures": len(captures), **_counts(captures)}
+
+
+def _counts(captures: list[CaptureState]) -> dict[str, int]:
+    counts = Counter(capture.state for capture in captures)
+    return {state.value: counts[state] for state in State}
+
+
+async def _captures(ledger: Ledger, drive: str) -> AsyncIterator[dict[str, Any]]:
+    async for capture in ledger.captures(drive):
+        yield {
+            "capture": capture.capture_id.capture,
+            "state": capture.state.value,
+            "reason": capture.reason,
+            "detail": capture.detail,
+            "since": datetime.fromtimestamp(capture.since, UTC).isoformat(timespec="seconds"),
+        }
+
+
+def _table(rows: list[dict[str, Any]]) -> Table:
+    table = Table()
+    for heading in rows[0]:
+        table.add_column(heading)
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
+    return table

@@ -1,0 +1,1 @@
+"""The floor every Panoveil service stands on; it knows no service."""

@@ -1,0 +1,43 @@
+"""What the services ask of an object store."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from panoveil.contracts.keys import BlobRef, Bucket
+
+
+@dataclass(frozen=True, slots=True)
+class StoredBlob:
+    """An object as the store knows it; `size` in bytes, `etag` without quotes."""
+
+    ref: BlobRef
+    size: int
+    etag: str
+
+
+class Blobs(Protocol):
+    """An object store.
+
+    Every method raises `Unavailable("s3")` while the store does not answer.
+    """
+
+    async def put(self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream") -> StoredBlob:
+        """Write the whole object; it is there, whole, when this returns. Integrity is checked by the store."""
+        ...
+
+    async def get(self, ref: BlobRef) -> bytes:
+        """Read the whole object, or raise `Rejected(OBJECT_GONE)`."""
+        ...
+
+    async def head(self, ref: BlobRef) -> StoredBlob | None:
+        """Return what the store knows of the object, or None where there is none."""
+        ...
+
+    async def delete(self, ref: BlobRef) -> None:
+        """Remove the object; removing what is not there is no error."""
+        ...
+
+    def list(self, bucket: Bucket, prefix: str = "") -> AsyncIterator[StoredBlob]:
+        """Yield the objects whose key begins with `prefix`, ordered by key."""
+        ...

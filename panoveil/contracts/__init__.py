@@ -1,0 +1,1 @@
+"""What crosses a boundary: messages, manifests, rigs, recipes, object keys, errors."""

@@ -1,0 +1,187 @@
+"""The messages on the streams and the manifest in a drive folder: frozen, with type and version.
+
+stream        message                         producer     consumers
+uploads       S3 event notification records   agent, S3    ingest
+captures      capture.ready v1                ingest       stitcher
+panoramas     panorama.stitched v1            stitcher     anonymizer
+publications  panorama.published v1           anonymizer   catalogue, status
+publications  panorama.held v1                anonymizer   status
+
+An example of every version lies in `panoveil/contracts/examples/`; tests read them.
+Messages carry references and facts, never pixels. Angles are degrees here, at the edge.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from panoveil.contracts.errors import Rejected
+from panoveil.contracts.reasons import Reason
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class Pose(_Frozen):
+    """Where the rig was: WGS84 degrees, metres above the ellipsoid, heading clockwise from north; unknown angles are None."""
+
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    altitude: float | None = None
+    heading: float | None = Field(default=None, ge=0, le=360)
+    pitch: float | None = Field(default=None, ge=-90, le=90)
+    roll: float | None = Field(default=None, ge=-180, le=180)
+    accuracy: float | None = Field(default=None, ge=0, description="metres, one sigma")
+
+
+class FrameEntry(_Frozen):
+    """One lens's image as the manifest promises it."""
+
+    lens: Name
+    file: Name
+    sha256: Sha256
+
+
+class CaptureManifest(_Frozen):
+    """`capture.json` in a drive folder: what one trigger of the rig produced."""
+
+    type: Literal["capture"] = "capture"
+    version: Literal[1] = 1
+    survey: Name
+    drive: Name
+    capture: Name
+    rig_id: Name
+    captured_at: AwareDatetime
+    pose: Pose
+    frames: tuple[FrameEntry, ...] = Field(min_length=1, max_length=16)
+
+
+class FrameRef(_Frozen):
+    """A frame in the raw bucket."""
+
+    lens: Name
+    key: str
+    sha256: Sha256
+    size: int = Field(gt=0, description="bytes")
+
+
+class CaptureReady(_Frozen):
+    """Ingest: every frame of the capture is there and valid."""
+
+    type: Literal["capture.ready"] = "capture.ready"
+    version: Literal[1] = 1
+    capture_id: str
+    rig_id: str
+    captured_at: AwareDatetime
+    pose: Pose
+    frames: tuple[FrameRef, ...]
+
+
+class Quality(_Frozen):
+    """What the stitcher measured on a panorama; 0 is worst and 1 best where unitless."""
+
+    sharpness: float = Field(ge=0, description="variance of the Laplacian of the luma")
+    clipped_share: float = Field(ge=0, le=1, description="share of pixels at 0 or 255")
+    overlap_difference: float = Field(ge=0, description="mean absolute luma difference of lenses where they overlap, 0-255")
+    coverage: float = Field(ge=0, le=1, description="share of the sphere some lens saw")
+
+
+class PanoramaStitched(_Frozen):
+    """Stitcher: the unblurred panorama lies in the sealed bucket."""
+
+    type: Literal["panorama.stitched"] = "panorama.stitched"
+    version: Literal[1] = 1
+    capture_id: str
+    rig_id: str
+    recipe_id: str = Field(description="of the stitch recipe")
+    captured_at: AwareDatetime
+    pose: Pose
+    key: str
+    sha256: Sha256
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    quality: Quality
+
+
+class PanoramaBox(_Frozen):
+    """What was obfuscated, a detection and its margin, in panorama angles: degrees; yaw grows to the right from the panorama's centre, pitch upwards.
+
+    `west` may be greater than `east`: such a box wraps round ±180°.
+    """
+
+    kind: Literal["face", "plate"]
+    score: float = Field(ge=0, le=1)
+    west: float = Field(ge=-180, le=180)
+    east: float = Field(ge=-180, le=180)
+    south: float = Field(ge=-90, le=90)
+    north: float = Field(ge=-90, le=90)
+
+
+class PanoramaPublished(_Frozen):
+    """Anonymizer: obfuscated, verified, published."""
+
+    type: Literal["panorama.published"] = "panorama.published"
+    version: Literal[1] = 1
+    capture_id: str
+    recipe_id: str
+    stitch_recipe_id: str
+    captured_at: AwareDatetime
+    pose: Pose
+    key: str
+    sha256: Sha256
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    boxes: tuple[PanoramaBox, ...]
+    verification_rounds: int = Field(ge=1)
+
+
+class PanoramaHeld(_Frozen):
+    """Anonymizer: not published; a person must decide."""
+
+    type: Literal["panorama.held"] = "panorama.held"
+    version: Literal[1] = 1
+    capture_id: str
+    recipe_id: str
+    reason: Reason
+    detail: str
+
+
+Message = Annotated[CaptureReady | PanoramaStitched | PanoramaPublished | PanoramaHeld, Field(discriminator="type")]
+_ADAPTER: TypeAdapter[Message] = TypeAdapter(Message)
+
+
+def encode(message: BaseModel) -> bytes:
+    """Serialise a message as UTF-8 JSON."""
+    return message.model_dump_json().encode()
+
+
+def decode_json(data: bytes) -> Any:
+    """Parse JSON, or raise `Rejected(NOT_JSON)`."""
+    try:
+        return json.loads(data)
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise Rejected(Reason.NOT_JSON, str(error)) from error
+
+
+def decode(data: bytes) -> Message:
+    """Parse a message, or raise `Rejected` with `NOT_JSON` or `UNKNOWN_MESSAGE`."""
+    document = decode_json(data)
+    try:
+        return _ADAPTER.validate_python(document, strict=False)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise Rejected(Reason.UNKNOWN_MESSAGE, f"{first['loc']}: {first['msg']}") from error
+
+
+def parse_manifest(data: bytes) -> CaptureManifest:
+    """Parse `capture.json`, or raise `Rejected(BAD_MANIFEST)`."""
+    try:
+        return CaptureManifest.model_validate_json(data)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        raise Rejected(Reason.BAD_MANIFEST, f"{first['loc']}: {first['msg']}") from error

@@ -1,0 +1,42 @@
+"""Every reason for which input is quarantined or an output held, each with what to do about it."""
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable names; they are metric labels, table values and `--reason` arguments."""
+
+    NOT_JSON = "not_json"
+    UNKNOWN_MESSAGE = "unknown_message"
+    UNKNOWN_KEY = "unknown_key"
+    OBJECT_GONE = "object_gone"
+    EMPTY_OBJECT = "empty_object"
+    BAD_MANIFEST = "bad_manifest"
+    UNKNOWN_RIG = "unknown_rig"
+    FRAME_MISSING = "frame_missing"
+    HASH_MISMATCH = "hash_mismatch"
+    CORRUPT_FRAME = "corrupt_frame"
+    WRONG_FRAME_SIZE = "wrong_frame_size"
+    IMPLAUSIBLE_POSE = "implausible_pose"
+    CORRUPT_PANORAMA = "corrupt_panorama"
+    HANDLER_FAILED = "handler_failed"
+    NOT_VERIFIED = "not_verified"
+
+
+ADVICE: dict[Reason, str] = {
+    Reason.NOT_JSON: "A record on the stream is no JSON: find out who else writes to it.",
+    Reason.UNKNOWN_MESSAGE: "The message's type or version is newer than this service: deploy the newer service, then announce the drive again (`python -m services.agent --again DRIVE`).",
+    Reason.UNKNOWN_KEY: "The object's key is not <survey>/<drive>/<capture>/<file>: it was not uploaded by the agent.",
+    Reason.OBJECT_GONE: "The event names an object that is not in the bucket: upload it again.",
+    Reason.EMPTY_OBJECT: "The object has zero bytes: upload the frame again from the car's disk.",
+    Reason.BAD_MANIFEST: "capture.json does not follow the documented form: mend it and upload it again.",
+    Reason.UNKNOWN_RIG: "Import the rig (`panoveil rig import FILE`), then announce the drive again (`python -m services.agent --again DRIVE`).",
+    Reason.FRAME_MISSING: "A lens never delivered: upload the frame, it is picked up by itself.",
+    Reason.HASH_MISMATCH: "The frame differs from what the manifest promises: upload it again from the car's disk.",
+    Reason.CORRUPT_FRAME: "The JPEG does not decode whole: upload it again from the car's disk.",
+    Reason.WRONG_FRAME_SIZE: "The frame's size is not the rig's: the wrong rig is named, or a lens changed.",
+    Reason.IMPLAUSIBLE_POSE: "Position or time are out of bounds: check the pose source.",
+    Reason.CORRUPT_PANORAMA: "The stitched panorama in the sealed bucket is damaged: find out by whom. Replaying one stage is not built yet.",
+    Reason.HANDLER_FAILED: "A bug: the traceback is beside the record in the quarantine bucket. Mend it, then announce the drive again.",
+    Reason.NOT_VERIFIED: "Something identifiable was still found after the last round: a person must look.",
+}

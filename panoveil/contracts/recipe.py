@@ -1,0 +1,53 @@
+"""A recipe: everything that decides an output, hashed to an id that changes whenever the output may."""
+
+import hashlib
+import json
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+CODE_VERSION = "2"
+"""Raised by hand when a change of code changes pixels; part of every recipe."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @property
+    def recipe_id(self) -> str:
+        """First 16 hex digits of the SHA-256 of the canonical JSON."""
+        document = {"code": CODE_VERSION, **self.model_dump(mode="json")}
+        canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+class StitchRecipe(_Frozen):
+    """Frames to panorama."""
+
+    width: int = Field(default=8192, ge=512, le=16384, multiple_of=32, description="pixels; the height is half of it")
+    exposure_match: bool = True
+    seam_width: float = Field(default=3.0, gt=0, le=30, description="degrees over which two lenses are blended")
+    jpeg_quality: int = Field(default=92, ge=50, le=100)
+    proxy_distance: float = Field(default=15.0, gt=0, description="metres to what is not ground")
+
+
+class Model(_Frozen):
+    """A detector as Triton serves it, pinned by the hash of its weights."""
+
+    name: str
+    version: str
+    sha256: str
+    threshold: float = Field(ge=0, le=1)
+
+
+class AnonymizeRecipe(_Frozen):
+    """Panorama to publication; `stitch_recipe_id` ties it to what it was made from."""
+
+    face: Model
+    plate: Model
+    view_plan: Literal["fast", "standard", "thorough"] = "standard"
+    obfuscator: Literal["inpaint", "fill"] = "inpaint"
+    margin: float = Field(default=0.2, ge=0.15, le=1, description="grown on each side, as a share of the box")
+    verification_rounds: int = Field(default=3, ge=1, le=5)
+    jpeg_quality: int = Field(default=90, ge=50, le=100)
+    stitch_recipe_id: str = ""

@@ -1,0 +1,39 @@
+"""The one memory all services share, in DynamoDB and in memory, behind one port.
+
+`DynamoLedger` and `provision_table` need the extra `aws` and are loaded on first use, so that a handler, which needs
+only the port, never loads an AWS client.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from panoveil.ledger._chain import GENESIS, verify_chain
+from panoveil.ledger._memory import MemoryLedger
+from panoveil.ledger._port import ANYWHERE, ENDS, MAY_FOLLOW, AuditEntry, CaptureState, Ledger, SeenObject, State
+
+if TYPE_CHECKING:
+    from panoveil.ledger._dynamodb import DynamoLedger, provision_table
+else:
+
+    def __getattr__(name: str) -> object:
+        if name in {"DynamoLedger", "provision_table"}:
+            return getattr(import_module("panoveil.ledger._dynamodb"), name)
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+
+
+__all__ = [
+    "ANYWHERE",
+    "ENDS",
+    "GENESIS",
+    "MAY_FOLLOW",
+    "AuditEntry",
+    "CaptureState",
+    "DynamoLedger",
+    "Ledger",
+    "MemoryLedger",
+    "SeenObject",
+    "State",
+    "provision_table",
+    "verify_chain",
+]

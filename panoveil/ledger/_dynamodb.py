@@ -1,0 +1,246 @@
+"""The ledger in one DynamoDB table, over one client that stays open.
+
+pk               sk                                   attributes
+survey/drive     object/<capture>/<name>              etag, size
+survey/drive     state/<capture>                      state, reason, detail, since
+survey/drive     stage/<capture>/<stage>/<recipe>     message
+survey/drive     audit/<sequence, 12 digits>          body, previous, hash, writer
+drives           survey/drive                         -
+"""
+
+import asyncio
+import json
+import random
+import time
+import uuid
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+from panoveil.aws import PATIENT, Expecting, Patience, open_client, plain_client, translated
+from panoveil.contracts.errors import Unavailable
+from panoveil.contracts.keys import CaptureId
+from panoveil.ledger._chain import canonical, link
+from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, AuditEntry, CaptureState, SeenObject, State
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient as PlainClient
+    from types_aiobotocore_dynamodb import DynamoDBClient
+
+_CONDITION_FAILED = frozenset({"ConditionalCheckFailedException"})
+_EXISTS = frozenset({"ResourceInUseException"})
+_ABSENT = "attribute_not_exists(pk)"
+_AUDIT_ATTEMPTS = 200
+_REMEMBERED = 10_000
+
+Item = dict[str, Any]
+
+
+class DynamoLedger:
+    """Open it as an async context manager; one serves a whole process."""
+
+    def __init__(
+        self,
+        table: str,
+        region: str,
+        endpoint_url: str | None = None,
+        patience: Patience = PATIENT,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Connect only when entered; `clock` gives epoch seconds."""
+        self._table = table
+        self._opening = open_client("dynamodb", region, endpoint_url, patience)
+        self._clock = clock
+        self._noted = _Recent(_REMEMBERED)
+        self._stack = AsyncExitStack()
+        self._client: DynamoDBClient
+
+    async def __aenter__(self) -> Self:
+        """Open the client."""
+        self._client = await self._stack.enter_async_context(self._opening)
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Close the client."""
+        await self._stack.aclose()
+
+    async def saw(self, capture_id: CaptureId, seen: SeenObject) -> dict[str, SeenObject]:
+        """See `Ledger`. Written first and read consistently after: of two at the same time, at least one sees both."""
+        key = _key(capture_id, "object", seen.name)
+        await self._put({**key, "etag": {"S": seen.etag}, "size": {"N": str(seen.size)}})
+        if capture_id not in self._noted:
+            await self.move(capture_id, State.RECEIVING)
+            self._noted.add(capture_id)
+        items = self._query(capture_id.drive_id, f"object/{capture_id.capture}/", consistent=True)
+        return {seen.name: seen async for seen in _seen_objects(items)}
+
+    async def move(
+        self, capture_id: CaptureId, state: State, reason: str = "", detail: str = "", *, after: frozenset[State] = ANYWHERE
+    ) -> None:
+        """See `Ledger`."""
+        await self._note_drive(capture_id.drive_id)
+        values = {"state": state.value, "reason": reason, "detail": detail}
+        item = {
+            **_key(capture_id, "state"),
+            **{name: {"S": value} for name, value in values.items()},
+            "since": {"N": repr(self._clock())},
+        }
+        before = {f":from{number}": {"S": one.value} for number, one in enumerate(sorted(MAY_FOLLOW[state] & after))}
+        allowed = f" OR #state IN ({', '.join(before)})" if before else ""
+        names = {"ExpressionAttributeNames": {"#state": "state"}, "ExpressionAttributeValues": before} if before else {}
+        with Expecting(_CONDITION_FAILED):
+            await self._put(item, ConditionExpression=_ABSENT + allowed, **names)
+
+    async def state(self, capture_id: CaptureId) -> CaptureState | None:
+        """See `Ledger`."""
+        item = await self._get(_key(capture_id, "state"))
+        return _capture_state(item) if item else None
+
+    async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:
+        """See `Ledger`."""
+        item = await self._get(_key(capture_id, "stage", stage, recipe_id))
+        return bytes(item["message"]["B"]) if item else None
+
+    async def finish(self, capture_id: CaptureId, stage: str, recipe_id: str, message: bytes) -> bytes:
+        """See `Ledger`."""
+        key = _key(capture_id, "stage", stage, recipe_id)
+        with Expecting(_CONDITION_FAILED):
+            await self._put({**key, "message": {"B": message}}, ConditionExpression=_ABSENT)
+            return message
+        winner = await self.finished(capture_id, stage, recipe_id)
+        return message if winner is None else winner
+
+    async def drives(self) -> AsyncIterator[str]:
+        """See `Ledger`."""
+        async for item in self._query("drives", ""):
+            yield item["sk"]["S"]
+
+    async def captures(self, drive_id: str) -> AsyncIterator[CaptureState]:
+        """See `Ledger`."""
+        async for item in self._query(drive_id, "state/"):
+            yield _capture_state(item)
+
+    async def audit(self, drive_id: str, body: Mapping[str, object]) -> AuditEntry:
+        """See `Ledger`. Appends to the head it read; where another was quicker, it reads the new head and tries again."""
+        writer = uuid.uuid4().hex
+        for attempt in range(_AUDIT_ATTEMPTS):
+            entry = link(await self._audit_head(drive_id), body)
+            if await self._append(drive_id, entry, writer):
+                return entry
+            await asyncio.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))  # noqa: S311 - only spreads the racers
+        raise Unavailable("dynamodb", f"the audit chain of {drive_id} is written to by too many at once")
+
+    async def audit_chain(self, drive_id: str) -> AsyncIterator[AuditEntry]:
+        """See `Ledger`."""
+        async for item in self._query(drive_id, "audit/", consistent=True):
+            yield _audit_entry(item)
+
+    async def _append(self, drive_id: str, entry: AuditEntry, writer: str) -> bool:
+        """Write the entry where its place is free. A place taken by ourselves means: the answer to our write was lost."""
+        key = {"pk": {"S": drive_id}, "sk": {"S": f"audit/{entry.sequence:012}"}}
+        values = {"body": canonical(dict(entry.body)), "previous": entry.previous, "hash": entry.hash, "writer": writer}
+        with Expecting(_CONDITION_FAILED):
+            await self._put({**key, **{name: {"S": value} for name, value in values.items()}}, ConditionExpression=_ABSENT)
+            return True
+        there = await self._get(key)
+        return there is not None and bool(there["writer"]["S"] == writer)
+
+    async def _audit_head(self, drive_id: str) -> AuditEntry | None:
+        async for item in self._query(drive_id, "audit/", consistent=True, newest_first=True, Limit=1):
+            return _audit_entry(item)
+        return None
+
+    async def _note_drive(self, drive_id: str) -> None:
+        if drive_id not in self._noted:
+            await self._put({"pk": {"S": "drives"}, "sk": {"S": drive_id}})
+            self._noted.add(drive_id)
+
+    async def _put(self, item: Item, **condition: Any) -> None:
+        with translated("dynamodb", self._table):
+            await self._client.put_item(TableName=self._table, Item=item, **condition)
+
+    async def _get(self, key: Item) -> Item | None:
+        with translated("dynamodb", self._table):
+            answer = await self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
+        return answer.get("Item")
+
+    async def _query(
+        self,
+        pk: str,
+        prefix: str,
+        *,
+        consistent: bool = False,
+        newest_first: bool = False,
+        **more: Any,
+    ) -> AsyncIterator[Item]:
+        """Yield the items under `pk` whose sk begins with `prefix`, ordered by sk."""
+        condition = "pk = :pk AND begins_with(sk, :prefix)" if prefix else "pk = :pk"
+        values = {":pk": {"S": pk}, **({":prefix": {"S": prefix}} if prefix else {})}
+        while True:
+            with translated("dynamodb", self._table):
+                page = await self._client.query(
+                    TableName=self._table,
+                    KeyConditionExpression=condition,
+                    ExpressionAttributeValues=values,
+                    ConsistentRead=consistent,
+                    ScanIndexForward=not newest_first,
+                    **more,
+                )
+            for item in page["Items"]:
+                yield item
+            if "LastEvaluatedKey" not in page:
+                return
+            more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+class _Recent:
+    """The last few things this process wrote down, so that it does not write them for every object again."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._known: OrderedDict[object, None] = OrderedDict()
+
+    def __contains__(self, thing: object) -> bool:
+        return thing in self._known
+
+    def add(self, thing: object) -> None:
+        self._known[thing] = None
+        if len(self._known) > self._limit:
+            self._known.popitem(last=False)
+
+
+def provision_table(table: str, region: str, endpoint_url: str | None = None) -> None:
+    """Create the table where it is not there and wait until it serves. Repeating it changes nothing."""
+    client: PlainClient = plain_client("dynamodb", region, endpoint_url)
+    with Expecting(_EXISTS), translated("dynamodb", table):
+        client.create_table(
+            TableName=table,
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}],
+            BillingMode="PAY_PER_REQUEST",
+        )
+    with translated("dynamodb", table):
+        client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+
+
+def _key(capture_id: CaptureId, kind: str, *parts: str) -> Item:
+    return {"pk": {"S": capture_id.drive_id}, "sk": {"S": "/".join((kind, capture_id.capture, *parts))}}
+
+
+async def _seen_objects(items: AsyncIterator[Item]) -> AsyncIterator[SeenObject]:
+    async for item in items:
+        name = item["sk"]["S"].rsplit("/", 1)[1]
+        yield SeenObject(name, item["etag"]["S"], int(item["size"]["N"]))
+
+
+def _capture_state(item: Item) -> CaptureState:
+    capture_id = CaptureId.parse(f"{item['pk']['S']}/{item['sk']['S'].removeprefix('state/')}")
+    reason, detail = item["reason"]["S"], item["detail"]["S"]
+    return CaptureState(capture_id, State(item["state"]["S"]), reason, detail, float(item["since"]["N"]))
+
+
+def _audit_entry(item: Item) -> AuditEntry:
+    sequence = int(item["sk"]["S"].removeprefix("audit/"))
+    return AuditEntry(sequence, json.loads(item["body"]["S"]), item["previous"]["S"], item["hash"]["S"])

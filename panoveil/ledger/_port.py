@@ -1,0 +1,112 @@
+"""What the services ask of the ledger: grouping, capture state, idempotency and the audit chain."""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol
+
+from panoveil.contracts.keys import CaptureId
+
+
+class State(StrEnum):
+    """Where a capture stands. Only the last three are ends."""
+
+    RECEIVING = "receiving"
+    READY = "ready"
+    STITCHED = "stitched"
+    PUBLISHED = "published"
+    HELD = "held"
+    QUARANTINED = "quarantined"
+
+
+ENDS = frozenset({State.PUBLISHED, State.HELD, State.QUARANTINED})
+
+MAY_FOLLOW: Mapping[State, frozenset[State]] = {
+    State.RECEIVING: frozenset(),
+    State.READY: frozenset({State.RECEIVING, State.QUARANTINED}),
+    State.STITCHED: frozenset({State.RECEIVING, State.READY, State.QUARANTINED}),
+    State.HELD: frozenset(State) - {State.PUBLISHED},
+    State.QUARANTINED: frozenset(State) - {State.PUBLISHED},
+    State.PUBLISHED: frozenset(State) - {State.PUBLISHED},
+}
+"""From which states a capture may move to a state (to any, where it has none). A late or repeated record never moves it
+back. A quarantined capture moves on when it is worked on again; a held one when it is decided anew, not while that is
+under way; a published one stays published."""
+
+ANYWHERE = frozenset(State)
+"""No further condition on a move."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenObject:
+    """An object of a capture that an event announced; `size` in bytes."""
+
+    name: str
+    etag: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureState:
+    """A capture's state, the reason for it where it is an unhappy one, and since when (epoch seconds)."""
+
+    capture_id: CaptureId
+    state: State
+    reason: str = ""
+    detail: str = ""
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One link of a drive's audit chain: `hash` covers the body, the sequence number and the previous hash."""
+
+    sequence: int
+    body: Mapping[str, object] = field(hash=False)
+    previous: str
+    hash: str
+
+
+class Ledger(Protocol):
+    """The one memory all services share.
+
+    Every method raises `Unavailable("dynamodb")` while the table does not answer.
+    """
+
+    async def saw(self, capture_id: CaptureId, seen: SeenObject) -> dict[str, SeenObject]:
+        """Note an object (the same one again changes nothing) and return all objects seen of the capture, by name."""
+        ...
+
+    async def move(
+        self, capture_id: CaptureId, state: State, reason: str = "", detail: str = "", *, after: frozenset[State] = ANYWHERE
+    ) -> None:
+        """Set the capture's state where `MAY_FOLLOW` and `after` both allow it, else change nothing; so it may be repeated."""
+        ...
+
+    async def state(self, capture_id: CaptureId) -> CaptureState | None:
+        """Return the capture's state, or None where nothing was ever seen of it."""
+        ...
+
+    async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:
+        """Return the message that the stage sent for this recipe, or None where it has not finished."""
+        ...
+
+    async def finish(self, capture_id: CaptureId, stage: str, recipe_id: str, message: bytes) -> bytes:
+        """Note that the stage's output is written; the first caller wins. Return the message to send: the winner's."""
+        ...
+
+    def drives(self) -> AsyncIterator[str]:
+        """Yield every drive id (`survey/drive`), ordered; a drive that began within the last second may be absent."""
+        ...
+
+    def captures(self, drive_id: str) -> AsyncIterator[CaptureState]:
+        """Yield the state of every capture of a drive, ordered by capture, as of about a second ago."""
+        ...
+
+    async def audit(self, drive_id: str, body: Mapping[str, object]) -> AuditEntry:
+        """Append to the drive's hash chain."""
+        ...
+
+    def audit_chain(self, drive_id: str) -> AsyncIterator[AuditEntry]:
+        """Yield the drive's chain from its first entry."""
+        ...

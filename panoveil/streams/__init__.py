@@ -1,0 +1,37 @@
+"""Streams: records to work on, and a place to send.
+
+Sources: `KclSource` (Kinesis through the KCL) and `MemoryStreams(...).source(...)`. Sinks: `kinesis_sink(...)` and `MemoryStreams`.
+`Consumer` puts retries, quarantine and metrics around a handler.
+"""
+
+from panoveil.streams._kcl.config import KclConfig, Limits
+from panoveil.streams._kcl.java import find_java
+from panoveil.streams._kcl.source import KclSource
+from panoveil.streams._kinesis import KinesisSink, Resend, kinesis_sink
+from panoveil.streams._memory import MemorySource, MemoryStreams
+from panoveil.streams._port import Outgoing, Record, RecordSink, RecordSource, Work
+from panoveil.streams._provision import provision_application, provision_streams
+from panoveil.streams.consumer import Consumer, Handler, Quarantine, RetryPolicy
+
+__all__ = [
+    "Consumer",
+    "Handler",
+    "KclConfig",
+    "KclSource",
+    "KinesisSink",
+    "Limits",
+    "MemorySource",
+    "MemoryStreams",
+    "Outgoing",
+    "Quarantine",
+    "Record",
+    "RecordSink",
+    "RecordSource",
+    "Resend",
+    "RetryPolicy",
+    "Work",
+    "find_java",
+    "kinesis_sink",
+    "provision_application",
+    "provision_streams",
+]

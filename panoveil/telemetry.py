@@ -1,0 +1,53 @@
+"""Every metric once: its name, unit, labels and meaning. Services import these and set them."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from prometheus_client import Counter, Gauge, Histogram, start_http_server
+
+_SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+
+RECORDS = Counter(
+    "panoveil_records", "Records of a stream that ended, by outcome: done, ignored, quarantined.", ["service", "outcome"]
+)
+RETRIES = Counter("panoveil_retries", "Handler attempts that failed and were repeated, by cause.", ["service", "cause"])
+QUARANTINED = Counter("panoveil_quarantined", "Inputs quarantined, by reason.", ["service", "reason"])
+IN_FLIGHT = Gauge("panoveil_in_flight", "Records now being worked on.", ["service"])
+LAG_SECONDS = Gauge("panoveil_lag_seconds", "Age of the newest record handed to the service when it arrived.", ["service"])
+CHECKPOINTS = Counter("panoveil_checkpoints", "Checkpoints the lease owner accepted.", ["service"])
+DEPENDENCY_UP = Gauge(
+    "panoveil_dependency_up", "1 while the dependency answers, 0 while the service waits for it.", ["service", "dependency"]
+)
+STAGE_SECONDS = Histogram(
+    "panoveil_stage_seconds", "Wall-clock seconds of one step of a handler.", ["service", "step"], buckets=_SECONDS
+)
+CPU_SECONDS = Counter("panoveil_cpu_seconds", "CPU seconds of the threads that ran a step of a handler.", ["service", "step"])
+CAPTURES = Counter("panoveil_captures", "Captures by the state they reached in this service.", ["service", "state"])
+BYTES = Counter("panoveil_bytes", "Object bytes moved, by direction: read or written.", ["service", "direction"])
+DETECTIONS = Counter("panoveil_detections", "Objects obfuscated, by class.", ["kind"])
+VERIFICATION_ROUNDS = Histogram(
+    "panoveil_verification_rounds", "Rounds until verification found nothing.", buckets=(1, 2, 3, 4, 5)
+)
+OBFUSCATED_SHARE = Histogram(
+    "panoveil_obfuscated_share",
+    "Share of a panorama's area that was obfuscated.",
+    buckets=(0.0001, 0.001, 0.003, 0.01, 0.03, 0.1),
+)
+
+
+def serve(host: str, port: int) -> None:
+    """Serve `/metrics` on `host:port` from a daemon thread; port 0 serves nothing."""
+    if port:
+        start_http_server(port, addr=host)
+
+
+@contextmanager
+def measured(service: str, step: str) -> Iterator[None]:
+    """Observe the wall-clock and CPU seconds of a step that runs in the calling thread."""
+    wall, cpu = time.perf_counter(), time.thread_time()
+    try:
+        yield
+    finally:
+        STAGE_SECONDS.labels(service, step).observe(time.perf_counter() - wall)
+        CPU_SECONDS.labels(service, step).inc(time.thread_time() - cpu)

@@ -1,0 +1,1 @@
+"""The deployables. They never import one another: they meet on the streams."""

@@ -1,0 +1,81 @@
+"""`python -m services.agent DRIVE_FOLDER…`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from panoveil.contracts.errors import PanoveilError, Rejected
+from services.agent.app import connect, upload_drive
+from services.agent.events import Listener
+from services.agent.listeners import json_lines, log_lines
+from services.agent.settings import AgentSettings, read_settings
+
+_EPILOG = """
+examples:
+  python -m services.agent /data/drives/2026-05-11-a        upload one drive
+  python -m services.agent --json /data/drives/*            several, one JSON object a line on stdout
+  python -m services.agent --journal ~/a.sqlite3 /mnt/card  a card that cannot be written to
+  python -m services.agent --again /data/drives/2026-05-11-a
+                                                            everything once more, whatever the journal says
+
+Where to: PANOVEIL_REGION, PANOVEIL_NAMESPACE and PANOVEIL_ENDPOINT_URL (an emulator's), with AWS's own credentials.
+Kill it at any moment and start it again: it goes on where it was.
+
+exit codes: 0 all is uploaded · 65 some captures or frames stayed behind · 69 gave up waiting · 78 something must be mended first
+"""
+_log = logging.getLogger("panoveil.agent")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Upload the drives named; return the exit code."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
+    for library in ("botocore", "aiobotocore"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    listener = json_lines(sys.stdout) if options.json else log_lines
+    try:
+        settings = read_settings()
+        logging.getLogger().setLevel(settings.log_level)
+        return asyncio.run(_upload(options, settings, listener))
+    except PanoveilError as error:
+        _log.critical("%s", error)
+        return error.exit_code
+    except asyncio.CancelledError:
+        return 128 + signal.SIGTERM
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+
+
+async def _upload(options: argparse.Namespace, settings: AgentSettings, listener: Listener) -> int:
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
+    left_behind = 0
+    async with connect(settings) as ports:
+        for folder in options.folders:
+            done = await upload_drive(folder, ports, listener, journal=options.journal, again=options.again)
+            left_behind += done.skipped + done.frames_missing
+    return Rejected.exit_code if left_behind else os.EX_OK
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m services.agent",
+        description="Upload finished captures of survey drives, and announce each object.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("folders", nargs="+", type=Path, metavar="DRIVE_FOLDER", help="a folder below which captures lie")
+    parser.add_argument("--journal", type=Path, help="where to remember what is uploaded (default: in the drive folder)")
+    parser.add_argument("--again", action="store_true", help="upload everything, even what the journal knows")
+    parser.add_argument("--json", action="store_true", help="write events as JSON lines to stdout instead of logging them")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

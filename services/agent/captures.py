@@ -1,0 +1,70 @@
+"""A capture as it lies on the car's disk."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from panoveil.contracts.errors import Rejected
+from panoveil.contracts.keys import MANIFEST_NAME, CaptureId
+from panoveil.contracts.messages import CaptureManifest, parse_manifest
+from panoveil.contracts.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFile:
+    """A file as it was found: `size` in bytes, `modified` in nanoseconds of the epoch."""
+
+    path: Path
+    size: int
+    modified: int
+
+    @property
+    def name(self) -> str:
+        """Its last part, which is the last part of its key as well."""
+        return self.path.name
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """A finished capture: the frames that are there, the manifest, and the names of the frames that are not."""
+
+    capture_id: CaptureId
+    captured_at: datetime
+    manifest: LocalFile
+    frames: tuple[LocalFile, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its files."""
+        return self.manifest.size + sum(frame.size for frame in self.frames)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the journal knows of an object: the file it was (`size`, `modified`), what S3 called it, whether it is announced."""
+
+    key: str
+    size: int
+    modified: int
+    etag: str
+    at: datetime
+    announced: bool = False
+
+    def is_of(self, file: LocalFile) -> bool:
+        """Whether the file is still the one that was uploaded."""
+        return (self.size, self.modified) == (file.size, file.modified)
+
+
+def read_manifest(data: bytes) -> CaptureManifest:
+    """Parse `capture.json` and check that each frame has a file of its own, or raise `Rejected(BAD_MANIFEST)`."""
+    manifest = parse_manifest(data)
+    names = [frame.file for frame in manifest.frames]
+    if MANIFEST_NAME in names or len(set(names)) != len(names):
+        raise Rejected(Reason.BAD_MANIFEST, f"two things share a file: {sorted([*names, MANIFEST_NAME])}")
+    return manifest
+
+
+def capture_id_of(manifest: CaptureManifest) -> CaptureId:
+    """Return where the capture belongs."""
+    return CaptureId(manifest.survey, manifest.drive, manifest.capture)

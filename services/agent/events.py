@@ -1,0 +1,119 @@
+"""What happens while a drive is uploaded; progress bars, log lines and JSON lines listen to these."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class SkipReason(StrEnum):
+    """Why a capture stays in the car."""
+
+    UNFINISHED = "unfinished"
+    UNREADABLE = "unreadable"
+    BAD_MANIFEST = "bad_manifest"
+    DUPLICATE_CAPTURE = "duplicate_capture"
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureFound:
+    """A finished capture; `files` counts its frames and the manifest, `size` is theirs in bytes."""
+
+    capture_id: str
+    files: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureSkipped:
+    """A folder that looks like a capture and is not uploaded."""
+
+    folder: str
+    reason: SkipReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameMissing:
+    """The manifest promises a frame that cannot be read here; the rest of the capture is uploaded."""
+
+    capture_id: str
+    file: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class FrameUploaded:
+    """S3 has acknowledged an object (a frame or the manifest) of `size` bytes."""
+
+    capture_id: str
+    file: str
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureUploaded:
+    """Every object of the capture that could be read is in S3 and announced; `before` tells that this was so already."""
+
+    capture_id: str
+    before: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class JournalLost:
+    """The journal could not be read and was put aside; everything is uploaded again, which changes nothing in S3."""
+
+    kept_as: str
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A dependency does not answer; the next attempt is in `seconds`."""
+
+    dependency: str
+    seconds: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class DriveDone:
+    """The folder was gone through. `size` is what was uploaded this time, in bytes."""
+
+    folder: str
+    captures: int
+    uploaded: int
+    uploaded_before: int
+    skipped: int
+    frames_missing: int
+    files: int
+    size: int
+
+
+Event = CaptureFound | CaptureSkipped | FrameMissing | FrameUploaded | CaptureUploaded | JournalLost | Waiting | DriveDone
+Listener = Callable[[Event], None]
+
+
+class Tally:
+    """Counts events into a `DriveDone`."""
+
+    def __init__(self) -> None:
+        self._found = self._uploaded = self._before = self._skipped = self._missing = self._files = self._size = 0
+
+    def __call__(self, event: Event) -> None:
+        """Listen."""
+        match event:
+            case CaptureFound():
+                self._found += 1
+            case CaptureSkipped():
+                self._skipped += 1
+            case FrameMissing():
+                self._missing += 1
+            case CaptureUploaded(before=before):
+                self._before += before
+                self._uploaded += not before
+            case FrameUploaded(size=size):
+                self._files += 1
+                self._size += size
+
+    def done(self, folder: str) -> DriveDone:
+        """Return the sum."""
+        return DriveDone(folder, self._found, self._uploaded, self._before, self._skipped, self._missing, self._files, self._size)

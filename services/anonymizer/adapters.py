@@ -1,0 +1,249 @@
+"""Triton as a `Detector`: the only module that speaks to it, and it believes nothing unproven.
+
+Before the first answer, after any failure and every ten minutes the golden picture must be seen right by both models, and the models
+must be the ones the recipe names. Until then, and on any answer that makes no sense, `Unavailable("triton")`: nothing is published.
+A model that goes blind in between answers well-formed emptiness, so whoever publishes asks for one more look first: `prove`.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from tritonclient.grpc import aio
+from tritonclient.utils import InferenceServerException
+
+from panoveil.contracts.errors import Misconfigured, Unavailable
+from panoveil.contracts.recipe import Model
+from services.anonymizer.detector import Detections, Images
+from services.anonymizer.golden import Golden, street
+from services.anonymizer.regions import KINDS, Kind
+
+T = TypeVar("T")
+
+DEPENDENCY = "triton"
+_NOT_FOUND = "StatusCode.NOT_FOUND"
+_MISCONFIGURED = {
+    "StatusCode.INVALID_ARGUMENT",
+    _NOT_FOUND,
+    "StatusCode.UNIMPLEMENTED",
+    "StatusCode.PERMISSION_DENIED",
+}
+_NAMES: dict[Kind, str] = {"face": "face", "plate": "plate"}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """A model as the server describes it; `sha256` is the parameter of that name in its config.pbtxt."""
+
+    name: str
+    version: str
+    sha256: str
+
+    def as_model(self, threshold: float) -> Model:
+        """Return the recipe's entry."""
+        return Model(name=self.name, version=self.version, sha256=self.sha256, threshold=threshold)
+
+
+@dataclass(slots=True)
+class TritonDetector:
+    """A detector over one gRPC channel.
+
+    `url` is host:port; `in_flight` bounds requests under way; `deadline` is seconds a request may take; `recheck` seconds between
+    two looks at the golden picture.
+    """
+
+    url: str
+    names: Mapping[Kind, str] = field(default_factory=lambda: dict(_NAMES))
+    in_flight: int = 4
+    deadline: float = 60.0
+    recheck: float = 600.0
+    golden: Golden = field(default_factory=street)
+    _client: Any = field(init=False, repr=False)
+    _slots: asyncio.Semaphore = field(init=False, repr=False)
+    _proof: asyncio.Lock = field(init=False, repr=False, default_factory=asyncio.Lock)
+    _looks: int = field(init=False, default=0)
+    _last_good_look: int = field(init=False, default=0)
+    _trusted_until: float = field(init=False, default=0.0)
+    _facts: dict[Kind, Facts] = field(init=False, default_factory=dict)
+    _reload: asyncio.Lock = field(init=False, repr=False, default_factory=asyncio.Lock)
+    _reloads: Counter[Kind] = field(init=False, default_factory=Counter)
+    _unloaded: set[Kind] = field(init=False, default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Open the channel; it connects by itself, and again after the server was away."""
+        self._client = aio.InferenceServerClient(self.url)
+        self._slots = asyncio.Semaphore(self.in_flight)
+
+    async def __aenter__(self) -> Self:
+        """Return the detector."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Close the channel."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the channel."""
+        await self._client.close()
+
+    async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+        """Return what the model found in each of uint8 [N, H, W, 3] RGB.
+
+        `Unavailable("triton")` where the server is down, late, unproven or talks nonsense; `Misconfigured` where it refuses the request.
+        """
+        await self._trusted()
+        return await self._infer(kind, images)
+
+    async def facts(self) -> dict[Kind, Facts]:
+        """Return the models as the server describes them; from the first call on, others are refused."""
+        await self._trusted()
+        return dict(self._facts)
+
+    async def prove(self) -> None:
+        """Return once both models have seen the golden picture right, in a look that began after this call; callers may share one.
+
+        Each model gets the picture as often at once as it has instances, in sizes that cannot share a batch. An idle server gives one
+        to each instance; on a busy one the same instance may take two in turn, so a single blind instance can slip through a look.
+        """
+        before = self._looks
+        async with self._proof:
+            if self._last_good_look <= before:
+                await self._look()
+
+    async def _trusted(self) -> None:
+        if time.monotonic() < self._trusted_until:
+            return
+        async with self._proof:
+            if time.monotonic() >= self._trusted_until:
+                await self._look()
+
+    async def _look(self) -> None:
+        self._looks += 1
+        for kind in KINDS:
+            await self._prove_model(kind)
+        self._last_good_look = self._looks
+        self._trusted_until = time.monotonic() + self.recheck
+
+    async def _prove_model(self, kind: Kind) -> None:
+        facts, instances = await self._described(kind)
+        known = self._facts.setdefault(kind, facts)
+        if known != facts:
+            raise Misconfigured(
+                f"Triton now serves {facts} instead of {known}: restart the anonymizer to take it into its recipe"
+            )
+        looks = (self._infer(kind, picture) for picture in _sizes(self.golden.picture, instances))
+        answers = await asyncio.gather(*looks, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, BaseException):
+                raise answer
+            if not all(self.golden.is_found(kind, found.boxes, found.scores) for found in answer):
+                self._trusted_until = 0.0
+                raise Unavailable(DEPENDENCY, f"model {facts.name!r} does not see the {kind} in the golden picture")
+
+    async def _described(self, kind: Kind) -> tuple[Facts, int]:
+        """Return the model and how many instances serve it."""
+        name = self.names[kind]
+        metadata = await self._answered(self._client.get_model_metadata(name, client_timeout=self.deadline), kind)
+        config = (await self._answered(self._client.get_model_config(name, client_timeout=self.deadline), kind)).config
+        if "sha256" not in config.parameters:
+            raise Misconfigured(f"the config.pbtxt of model {name!r} names no sha256: python -m console.stack.triton_stamp")
+        instances = sum(group.count * max(1, len(group.gpus)) for group in config.instance_group)
+        return Facts(name, max(metadata.versions, key=int), config.parameters["sha256"].string_value), max(1, instances)
+
+    async def _infer(self, kind: Kind, images: Images) -> list[Detections]:
+        tensor = aio.InferInput("image", list(images.shape), "UINT8")
+        tensor.set_data_from_numpy(np.ascontiguousarray(images))
+        known = self._facts.get(kind)
+        async with self._slots:
+            request = self._client.infer(
+                self.names[kind], [tensor], model_version=known.version if known else "", client_timeout=self.deadline
+            )
+            answer = await self._answered(request, kind)
+        try:
+            return checked(answer.as_numpy("boxes"), answer.as_numpy("scores"), images.shape)
+        except Unavailable:
+            self._trusted_until = 0.0
+            raise
+
+    async def _answered(self, request: Awaitable[T], kind: Kind) -> T:
+        reloads = self._reloads[kind]
+        try:
+            return await request
+        except InferenceServerException as error:
+            self._trusted_until = 0.0
+            message = f"{error.status()}: {error.message()}"[:300]
+            if "is not healthy" in str(error.message()) or kind in self._unloaded:
+                await self._reloaded(kind, reloads)
+            if error.status() in _MISCONFIGURED and not (error.status() == _NOT_FOUND and kind in self._facts):
+                raise Misconfigured(f"Triton refuses the model {self.names[kind]!r}: {message}") from error
+            raise Unavailable(DEPENDENCY, message) from error
+
+    async def _reloaded(self, kind: Kind, reloads: int) -> None:
+        """Ask for a fresh instance: a crashed one stays broken for ever while the server calls itself ready.
+
+        Once for all requests that failed on the same crash: those sent after so many `reloads`. A reload that stops half-way leaves
+        no model at all, which no request would call unhealthy, so whichever fails next goes on with it.
+        """
+        async with self._reload:
+            if self._reloads[kind] != reloads:
+                return
+            try:
+                if kind not in self._unloaded:
+                    self._unloaded.add(kind)
+                    await self._client.unload_model(self.names[kind], client_timeout=self.deadline)
+                await self._client.load_model(self.names[kind], client_timeout=self.deadline)
+            except InferenceServerException as error:
+                raise Unavailable(DEPENDENCY, f"reload of {self.names[kind]!r}: {error.message()}"[:300]) from error
+            self._unloaded.discard(kind)
+            self._reloads[kind] += 1
+
+
+def _sizes(picture: Images, count: int) -> list[Images]:
+    """Return [1, H, W + 32 i, 3] of [H, W, 3]: more of the right edge each time, since Triton batches only what is of one size."""
+    return [np.pad(picture, ((0, 0), (0, 32 * extra), (0, 0)), mode="edge")[None] for extra in range(count)]
+
+
+def checked(boxes: Any, scores: Any, shape: tuple[int, ...]) -> list[Detections]:
+    """Return the answer for images of `shape` [N, H, W, 3], or raise `Unavailable` where it cannot be one.
+
+    `boxes` must be float32 [N, K, 4], `scores` float32 [N, K] in 0..1 and descending, both finite, no box further outside of its image
+    than the image is wide. Padding is dropped and boxes are clipped.
+    """
+    complaint = _nonsense(boxes, scores, shape)
+    if complaint:
+        raise Unavailable(DEPENDENCY, f"nonsense: {complaint}")
+    return [_detections(*pair, shape) for pair in zip(boxes, scores, strict=True)]
+
+
+def _nonsense(boxes: Any, scores: Any, shape: tuple[int, ...]) -> str:
+    if not isinstance(boxes, np.ndarray) or not isinstance(scores, np.ndarray):
+        return "an output is missing"
+    if boxes.dtype != np.float32 or scores.dtype != np.float32:
+        return f"types {boxes.dtype} and {scores.dtype}"
+    if scores.ndim != 2 or boxes.shape != (*scores.shape, 4) or scores.shape[0] != shape[0]:  # noqa: PLR2004 - [N, K]
+        return f"shapes {boxes.shape} and {scores.shape} for {shape[0]} images"
+    if not (np.isfinite(boxes).all() and np.isfinite(scores).all()):
+        return "values that are not finite"
+    if scores.size and (scores.min() < 0 or scores.max() > 1 or (np.diff(scores, axis=1) > 0).any()):
+        return "scores out of range or out of order"
+    return _misplaced(boxes[scores > 0], shape)
+
+
+def _misplaced(boxes: NDArray[np.float32], shape: tuple[int, ...]) -> str:
+    height, width = shape[1:3]
+    if (boxes[:, 2:] < boxes[:, :2]).any():
+        return "boxes turned inside out"
+    sides = np.array([width, height, width, height], np.float32)
+    return "boxes far outside of the image" if ((boxes < -sides) | (boxes > 2 * sides)).any() else ""
+
+
+def _detections(boxes: NDArray[np.float32], scores: NDArray[np.float32], shape: tuple[int, ...]) -> Detections:
+    height, width = shape[1:3]
+    inside = np.clip(boxes, 0, np.array([width, height, width, height], np.float32))
+    real = (scores > 0) & (inside[:, 2] > inside[:, 0]) & (inside[:, 3] > inside[:, 1])
+    return Detections(inside[real], scores[real])

@@ -1,0 +1,217 @@
+"""A picture in, the bytes to publish out, or the reason why not: detect, obfuscate, encode, verify what was encoded."""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from panoveil import telemetry
+from panoveil.contracts.reasons import Reason
+from panoveil.contracts.recipe import AnonymizeRecipe
+from panoveil.pixels import jpeg
+from services.anonymizer.detector import Detector
+from services.anonymizer.merge import merged
+from services.anonymizer.metadata import described, scan
+from services.anonymizer.obfuscate import obfuscated, share
+from services.anonymizer.regions import KINDS, Extent, Kind, Rect, Region, coverage, grown, mask
+from services.anonymizer.views import View, flat_plan, footprint, panorama_plan
+
+Picture = NDArray[np.uint8]
+
+SERVICE = "anonymizer"
+VIEWS_AT_ONCE = 4
+"""Views in memory and under way at the detector, for one picture."""
+
+NEAR = ((24.0, 1.75), (80.0, 2.5))
+"""Heights of a face, in pixels of the picture, and the factor on its threshold above them; see `needed`."""
+
+AGAIN = 1.25
+"""By how much a detection must exceed its threshold from the third look on; see `Verification`."""
+
+COVERED = 0.9
+"""Share of a detection that must lie under obfuscation for it to count as gone; see `_uncovered`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """Metadata to publish: EXIF and XMP as `metadata` builds them; empty is none."""
+
+    exif: bytes
+    xmp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Anonymized:
+    """A picture that may be published: the bytes, what was obfuscated and where, and after how many rounds nothing was left."""
+
+    jpeg: bytes
+    regions: tuple[Region, ...]
+    rects: tuple[Rect, ...]
+    rounds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A picture that must not be published until a person has looked."""
+
+    reason: Reason
+    detail: str
+    regions: tuple[Region, ...]
+    rounds: int
+
+
+async def anonymize(
+    picture: Picture, detector: Detector, recipe: AnonymizeRecipe, *, panorama: bool, description: Description | None = None
+) -> Anonymized | Held:
+    """Anonymise uint8 [H, W, 3] RGB; a panorama is a whole equirectangular one, anything else a plain photo.
+
+    Every round obfuscates the original picture anew, encodes it, decodes what it encoded and looks for what is left, with other views
+    and at other scales than the first look. What is found joins the regions. `Unavailable` where the detector gives no valid answer.
+    """
+    extent = Extent.of(picture, panorama=panorama)
+    regions = merged(await look(picture, plan(extent, recipe), detector, recipe), extent)
+    verification = Verification(extent, detector, recipe)
+    for number in range(1, recipe.verification_rounds + 1):
+        rects = tuple(grown(region, recipe.margin, extent) for region in regions)
+        data = await asyncio.to_thread(_published, picture, rects, recipe, extent, description)
+        left = await verification.left_in(data, rects)
+        if not left:
+            return _checked(Anonymized(data, regions, rects, number), extent)
+        regions = merged((*regions, *left), extent)
+    return Held(Reason.NOT_VERIFIED, f"{len(left)} regions were still found in round {number}", regions, number)
+
+
+def plan(extent: Extent, recipe: AnonymizeRecipe, *, second: bool = False) -> tuple[View, ...]:
+    """Return the views of the first look, or of the verification."""
+    if extent.wraps:
+        return panorama_plan(extent.width, recipe.view_plan, second=second)
+    return flat_plan(extent.width, extent.height, recipe.view_plan, second=second)
+
+
+async def look(picture: Picture, views: Sequence[View], detector: Detector, recipe: AnonymizeRecipe) -> list[Region]:
+    """Return everything that scores above its model's threshold in any of the views, in the picture's coordinates."""
+    slots = asyncio.Semaphore(VIEWS_AT_ONCE)
+
+    async def through(view: View) -> list[Region]:
+        async with slots:
+            return await _look_through(view, picture, detector, recipe)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(through(view)) for view in views]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    return [region for task in tasks for region in task.result()]
+
+
+async def _look_through(view: View, picture: Picture, detector: Detector, recipe: AnonymizeRecipe) -> list[Region]:
+    shown = await asyncio.to_thread(_sampled, view, picture)
+    found: list[Region] = []
+    for kind in KINDS:
+        (detections,) = await detector.detect(kind, shown[None])
+        likely = detections.above(threshold(kind, recipe))
+        boxes = zip(likely.scores.tolist(), view.locate(likely.boxes).tolist(), strict=True)
+        found += [Region(kind, score, *box) for score, box in boxes]
+    return [region for region in found if region.score >= needed(region, recipe)]
+
+
+def threshold(kind: Kind, recipe: AnonymizeRecipe) -> float:
+    """Return the recipe's threshold for a kind."""
+    return recipe.face.threshold if kind == "face" else recipe.plate.threshold
+
+
+def needed(region: Region, recipe: AnonymizeRecipe) -> float:
+    """Return the score from which a region counts: its model's threshold, and for near faces a multiple of it.
+
+    The face model is sure of near faces: the higher bars cost no recall on any set they were measured on, and they spare tree crowns
+    and façades.
+    """
+    height = region.y1 - region.y0 if region.kind == "face" else 0.0
+    factor = max((factor for least, factor in NEAR if height > least), default=1.0)
+    return threshold(region.kind, recipe) * factor
+
+
+def _sampled(view: View, picture: Picture) -> Picture:
+    with telemetry.measured(SERVICE, "sample"):
+        return view.sample(picture)
+
+
+def _published(
+    picture: Picture, rects: tuple[Rect, ...], recipe: AnonymizeRecipe, extent: Extent, description: Description | None
+) -> bytes:
+    with telemetry.measured(SERVICE, "obfuscate"):
+        hidden = obfuscated(picture, rects, recipe.obfuscator, extent)
+    with telemetry.measured(SERVICE, "encode"):
+        data = jpeg.encode(hidden, recipe.jpeg_quality)
+    return described(data, description.exif, description.xmp) if description else data
+
+
+@dataclass(slots=True)
+class Verification:
+    """The looks at what would be published.
+
+    The first of them is the independent second look: all views of the second plan, the recipe's thresholds. Every later one only
+    checks what hiding the last finds did to their neighbourhood, for every place has had its two looks: it looks where pixels have
+    changed, and believes a detection from 1.25 times the threshold. Without that bar a doubtful shadow beside a fresh patch, pushed
+    just over the threshold by the patch, would breed the next one, and pictures without anybody in them would be held.
+    """
+
+    extent: Extent
+    detector: Detector
+    recipe: AnonymizeRecipe
+    last: Picture | None = None
+
+    async def left_in(self, data: bytes, rects: tuple[Rect, ...]) -> list[Region]:
+        """Return what the detector finds in the decoded bytes outside of `rects`."""
+        picture = await asyncio.to_thread(_decoded, data)
+        again = self.last is not None
+        found = await look(picture, await asyncio.to_thread(self._views, picture), self.detector, self.recipe)
+        self.last = picture
+        sure = [region for region in found if not again or region.score >= AGAIN * needed(region, self.recipe)]
+        return await asyncio.to_thread(_uncovered, sure, rects, self.extent)
+
+    def _views(self, picture: Picture) -> tuple[View, ...]:
+        """Return the second plan's views, from the second round on those in which a pixel differs from the last round's."""
+        views = plan(self.extent, self.recipe, second=True)
+        if self.last is None:
+            return views
+        differs = (picture != self.last).any(axis=2)
+        return tuple(view for view in views if _shows(view, differs, self.extent))
+
+
+def _shows(view: View, differs: NDArray[np.bool_], extent: Extent) -> bool:
+    """Whether some pixel that differs may be seen in the view; eight pixels of rim for what resampling mixes in."""
+    x0, y0, x1, y1 = footprint(view)
+    rect = grown(Region("face", 0.0, x0 - 8, y0 - 8, x1 + 8, y1 + 8), 0.0, extent)
+    return any(bool(differs[piece].any()) for piece in rect.pieces(extent.width))
+
+
+def _decoded(data: bytes) -> Picture:
+    with telemetry.measured(SERVICE, "decode"):
+        return jpeg.decode(data)
+
+
+def _uncovered(found: Iterable[Region], rects: tuple[Rect, ...], extent: Extent) -> list[Region]:
+    """Return the detections that are not gone.
+
+    Detectors fire on obfuscated patches too: a smooth blob on a pair of shoulders looks like a head. Such a detection lies, but for a
+    rim, on pixels that were made from the surroundings and hold nothing of anybody, so it counts as covered. The bar is 90 % of the
+    area of the *detection*, before any margin: since an obfuscated rectangle reaches at least 15 % beyond the object on every side, what
+    may stick out is a rim that is not the object. A detection that sticks out further may be a neighbour and joins the regions.
+    """
+    hidden = mask(rects, extent)
+    return [region for region in found if coverage(region, hidden, extent) < COVERED]
+
+
+def _checked(result: Anonymized, extent: Extent) -> Anonymized | Held:
+    """Scan the file round the pixels, and count."""
+    findings = scan(result.jpeg)
+    if findings:
+        return Held(Reason.NOT_VERIFIED, "; ".join(map(str, findings))[:400], result.regions, result.rounds)
+    telemetry.VERIFICATION_ROUNDS.observe(result.rounds)
+    telemetry.OBFUSCATED_SHARE.observe(share(result.rects, extent))
+    for region in result.regions:
+        telemetry.DETECTIONS.labels(region.kind).inc()
+    return result

@@ -1,0 +1,58 @@
+"""Wires the anonymizer: panoramas stream → handler, with Triton behind it."""
+
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import cv2
+
+from panoveil.contracts.errors import Rejected
+from panoveil.contracts.messages import PanoramaStitched, decode
+from panoveil.contracts.reasons import Reason
+from panoveil.contracts.recipe import AnonymizeRecipe
+from panoveil.runtime import Connections, serve
+from panoveil.streams import Handler, Record
+from services.anonymizer.adapters import TritonDetector
+from services.anonymizer.handler import STAGE, Ports, handle
+from services.anonymizer.settings import AnonymizerSettings
+
+
+async def main(settings: AnonymizerSettings) -> None:
+    """Consume panoramas until told to stop."""
+    cv2.setNumThreads(1)  # panoramas run side by side: threads within one only take each other's cores
+
+    @contextlib.asynccontextmanager
+    async def opened(connections: Connections) -> AsyncIterator[Handler]:
+        async with detector_of(settings) as detector:
+            recipe = recipe_of(settings, detector)
+            ports = Ports(connections.blobs, connections.ledger, connections.sink, detector, recipe)
+
+            async def on_record(record: Record) -> None:
+                await handle(_stitched(record), ports)
+
+            yield on_record
+
+    await serve(STAGE, settings, opened)
+
+
+def detector_of(settings: AnonymizerSettings) -> TritonDetector:
+    """Return the detector that the settings name; `async with` closes it."""
+    return TritonDetector(
+        settings.triton_url, in_flight=settings.triton_in_flight, deadline=settings.triton_deadline, recheck=settings.golden_every
+    )
+
+
+def recipe_of(settings: AnonymizerSettings, detector: TritonDetector) -> Callable[[], Awaitable[AnonymizeRecipe]]:
+    """Return what asks Triton for its models and makes the recipe of them; `Unavailable` until both see the golden picture right."""
+
+    async def recipe() -> AnonymizeRecipe:
+        facts = await detector.facts()
+        return settings.recipe(facts["face"].as_model(settings.face_threshold), facts["plate"].as_model(settings.plate_threshold))
+
+    return recipe
+
+
+def _stitched(record: Record) -> PanoramaStitched:
+    message = decode(record.data)
+    if not isinstance(message, PanoramaStitched):
+        raise Rejected(Reason.UNKNOWN_MESSAGE, f"the anonymizer works on panorama.stitched, not on {message.type}")
+    return message

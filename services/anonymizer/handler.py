@@ -1,0 +1,170 @@
+"""One panorama at a time: out of the sealed bucket, through detection and verification, into the published one or on hold."""
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from panoveil import telemetry
+from panoveil.blobs import Blobs
+from panoveil.contracts.errors import Rejected
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, publication_key, published_key
+from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
+from panoveil.contracts.reasons import Reason
+from panoveil.contracts.recipe import AnonymizeRecipe
+from panoveil.ledger import Ledger, State
+from panoveil.pixels import jpeg
+from panoveil.streams import Outgoing, RecordSink
+from services.anonymizer import metadata
+from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize
+from services.anonymizer.detector import Detector
+from services.anonymizer.regions import Extent, to_box
+
+STAGE = "anonymizer"
+
+Outcome = PanoramaPublished | PanoramaHeld
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What the handler needs of the world. `recipe` names the models that the detector serves, so it is asked for, not known."""
+
+    blobs: Blobs
+    ledger: Ledger
+    sink: RecordSink
+    detector: Detector
+    recipe: Callable[[], Awaitable[AnonymizeRecipe]]
+
+
+async def handle(message: PanoramaStitched, ports: Ports) -> None:
+    """Publish the panorama or hold it, once per recipe, and tell; one already decided on is only told of again.
+
+    `Unavailable` where the detector gives no valid answer: then nothing is written, and the record waits.
+    """
+    capture_id = CaptureId.parse(message.capture_id)
+    recipe = (await ports.recipe()).model_copy(update={"stitch_recipe_id": message.recipe_id})
+    done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
+    if done is None:
+        done = await _decided(capture_id, message, recipe, ports)
+    await ports.sink.send(Stream.PUBLICATIONS, [Outgoing(message.capture_id, done)])
+
+
+async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> bytes:
+    """Take up what an attempt left that crashed on its way to the end, or work anew; then audit, set the state, note the end."""
+    outcome: Outcome | None = await _adopted(message, recipe, ports)
+    if outcome is None:
+        result = await _anonymized(message, recipe, ports)
+        done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
+        if done is not None:  # by another worker that got the same record meanwhile: its picture must stay as it is
+            return done
+        outcome = await _stored(message, recipe, result, ports)
+    await ports.ledger.audit(capture_id.drive_id, _evidence(message, recipe, outcome))
+    return await _settle(capture_id, recipe, outcome, ports)
+
+
+async def _adopted(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> PanoramaPublished | None:
+    """Return what is published already, where JSON and JPEG are both there and agree with each other and with the message."""
+    try:
+        found = decode(await ports.blobs.get(publication_key(message.capture_id, recipe.recipe_id)))
+        if not isinstance(found, PanoramaPublished) or not _is_of(found, message, recipe):
+            return None
+        data = await ports.blobs.get(published_key(message.capture_id, recipe.recipe_id))
+    except Rejected:
+        return None
+    return found if hashlib.sha256(data).hexdigest() == found.sha256 else None
+
+
+def _is_of(found: PanoramaPublished, message: PanoramaStitched, recipe: AnonymizeRecipe) -> bool:
+    ours = (message.capture_id, recipe.recipe_id, message.recipe_id, message.captured_at, message.pose)
+    theirs = (found.capture_id, found.recipe_id, found.stitch_recipe_id, found.captured_at, found.pose)
+    return ours == theirs and (found.width, found.height) == (message.width, message.height)
+
+
+async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> Anonymized | Held:
+    data = await ports.blobs.get(BlobRef(Bucket.STITCHED, message.key))
+    telemetry.BYTES.labels(STAGE, "read").inc(len(data))
+    picture = await asyncio.to_thread(_decoded, data, message)
+    described = Description(
+        metadata.exif(message.pose, message.captured_at), metadata.xmp(message.pose, message.width, message.height)
+    )
+    result = await anonymize(picture, ports.detector, recipe, panorama=True, description=described)
+    if isinstance(result, Anonymized):  # its last look found nothing: a blind detector would have said the same
+        await ports.detector.prove()
+    return result
+
+
+def _decoded(data: bytes, message: PanoramaStitched) -> NDArray[np.uint8]:
+    with telemetry.measured(STAGE, "decode"):
+        if hashlib.sha256(data).hexdigest() != message.sha256:
+            raise Rejected(Reason.HASH_MISMATCH, message.key)
+        try:
+            picture = jpeg.decode(data)
+        except Rejected as error:
+            raise Rejected(Reason.CORRUPT_PANORAMA, error.detail) from error
+    if picture.shape[:2] != (message.height, message.width) or message.width != 2 * message.height:
+        raise Rejected(Reason.CORRUPT_PANORAMA, f"{picture.shape[1]} x {picture.shape[0]} pixels")
+    return picture
+
+
+async def _stored(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anonymized | Held, ports: Ports) -> Outcome:
+    if isinstance(result, Held):
+        return await _hold(message, recipe, result, ports)
+    return await _publish(message, recipe, result, ports)
+
+
+async def _publish(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anonymized, ports: Ports) -> PanoramaPublished:
+    """Put the picture, then the JSON that vouches for it: where there is a JSON, its picture was proven and written whole."""
+    ref = published_key(message.capture_id, recipe.recipe_id)
+    published = _published(message, recipe, result, ref)
+    await ports.blobs.put(ref, result.jpeg, "image/jpeg")
+    await ports.blobs.put(publication_key(message.capture_id, recipe.recipe_id), encode(published), "application/json")
+    telemetry.BYTES.labels(STAGE, "written").inc(len(result.jpeg))
+    return published
+
+
+async def _hold(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Held, ports: Ports) -> PanoramaHeld:
+    """Take back what an attempt may have put that crashed before its end: what is held is not published."""
+    await ports.blobs.delete(published_key(message.capture_id, recipe.recipe_id))
+    await ports.blobs.delete(publication_key(message.capture_id, recipe.recipe_id))
+    return PanoramaHeld(capture_id=message.capture_id, recipe_id=recipe.recipe_id, reason=result.reason, detail=result.detail)
+
+
+async def _settle(capture_id: CaptureId, recipe: AnonymizeRecipe, outcome: Outcome, ports: Ports) -> bytes:
+    """Set the state, then note the end: a crash in between repeats the work, the other way round would lose the state."""
+    state = State.HELD if isinstance(outcome, PanoramaHeld) else State.PUBLISHED
+    reason, detail = (outcome.reason, outcome.detail) if isinstance(outcome, PanoramaHeld) else ("", "")
+    await ports.ledger.move(capture_id, state, reason, detail)
+    winner = await ports.ledger.finish(capture_id, STAGE, recipe.recipe_id, encode(outcome))
+    telemetry.CAPTURES.labels(STAGE, state).inc()
+    return winner
+
+
+def _published(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anonymized, ref: BlobRef) -> PanoramaPublished:
+    extent = Extent(message.width, message.height, wraps=True)
+    return PanoramaPublished(
+        capture_id=message.capture_id,
+        recipe_id=recipe.recipe_id,
+        stitch_recipe_id=message.recipe_id,
+        captured_at=message.captured_at,
+        pose=message.pose,
+        key=ref.key,
+        sha256=hashlib.sha256(result.jpeg).hexdigest(),
+        width=message.width,
+        height=message.height,
+        boxes=tuple(to_box(rect.of(region), extent) for region, rect in zip(result.regions, result.rects, strict=True)),
+        verification_rounds=result.rounds,
+    )
+
+
+def _evidence(message: PanoramaStitched, recipe: AnonymizeRecipe, outcome: BaseModel) -> dict[str, object]:
+    """What an auditor gets to see: input, recipe (models, thresholds, obfuscator) and outcome (output, boxes, rounds)."""
+    return {
+        "action": f"{STAGE}.{outcome.model_dump()['type'].removeprefix('panorama.')}",
+        "input": {"key": message.key, "sha256": message.sha256},
+        "recipe": recipe.model_dump(mode="json"),
+        "outcome": outcome.model_dump(mode="json"),
+    }

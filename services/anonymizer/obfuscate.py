@@ -1,0 +1,133 @@
+"""Obfuscation without content: what is inside a region is never read, so nothing of it can be in the result.
+
+Each rectangle is filled from the colours round it, known pixels only, coarse to fine (pull-push); then, for looks, the *outside* of
+its edge is softened. A blur would be a function of what it hides, and such functions have been inverted: plates are readable through
+Gaussian blurs and mosaics, faces re-identified. A fill from outside leaves nothing to invert.
+"""
+
+from typing import Any, Literal, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.anonymizer.regions import Extent, Rect, mask
+
+Picture = NDArray[np.uint8]
+Style = Literal["inpaint", "fill"]
+Colours = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+_GREY = 114.0
+_FEATHER = 4
+_CELLS = 64
+_SOFT = 2.0
+
+
+def obfuscated(picture: Picture, rects: tuple[Rect, ...], style: Style, extent: Extent) -> Picture:
+    """Return a copy of uint8 [H, W, 3] in which the pixels of `rects` depend only on pixels outside of all of them.
+
+    `inpaint` continues the surroundings smoothly, `fill` takes their mean. Outside, at most 4 pixels from an edge change.
+    """
+    result = picture.copy()
+    hidden = mask(rects, extent)
+    for rect in rects:
+        _fill(picture, hidden, result, rect, style, extent)
+    for rect in rects:
+        _feather(hidden, result, rect, extent)
+    return result
+
+
+def _fill(picture: Picture, hidden: Mask, result: Picture, rect: Rect, style: Style, extent: Extent) -> None:
+    window = _surroundings(hidden, rect, extent)
+    known = (~_taken(hidden, window)).astype(np.float32)
+    colours = _taken(picture, window).astype(np.float32) * known[..., None]
+    filled = _mean(colours, known) if style == "fill" else _continued(colours, known)
+    top, left = rect.y0 - window.y0, (rect.x0 - window.x0) % extent.width
+    inside = filled[top : top + rect.y1 - rect.y0, left : left + rect.x1 - rect.x0]
+    _put(result, rect, inside.round().clip(0, 255).astype(np.uint8))
+
+
+def _surroundings(hidden: Mask, rect: Rect, extent: Extent) -> Rect:
+    """Return the rectangle with a ring round it, wide enough to hold something known wherever there is anything."""
+    ring = min(max(8, (rect.y1 - rect.y0) // 3), 64)
+    window = _ringed(rect, ring, extent)
+    while ring < max(extent.width, extent.height) and _taken(hidden, window).all():
+        ring *= 2
+        window = _ringed(rect, ring, extent)
+    return window
+
+
+def _ringed(rect: Rect, ring: int, extent: Extent) -> Rect:
+    y0, y1 = max(rect.y0 - ring, 0), min(rect.y1 + ring, extent.height)
+    if not extent.wraps:
+        return Rect(max(rect.x0 - ring, 0), y0, min(rect.x1 + ring, extent.width), y1)
+    width = min(rect.x1 - rect.x0 + 2 * ring, extent.width)
+    x0 = (rect.x0 - ring) % extent.width if width < extent.width else rect.x0
+    return Rect(x0, y0, x0 + width, y1)
+
+
+def _taken(array: NDArray[Any], window: Rect) -> NDArray[Any]:
+    pieces = [array[piece] for piece in window.pieces(array.shape[1])]
+    return pieces[0] if len(pieces) == 1 else np.concatenate(pieces, axis=1)
+
+
+def _put(picture: Picture, window: Rect, values: Picture) -> None:
+    at = 0
+    for rows, columns in window.pieces(picture.shape[1]):
+        picture[rows, columns] = values[:, at : at + columns.stop - columns.start]
+        at += columns.stop - columns.start
+
+
+def _mean(colours: Colours, known: NDArray[np.float32]) -> Colours:
+    total = float(known.sum())
+    mean = colours.sum(axis=(0, 1)) / total if total else np.full(3, _GREY)
+    return np.broadcast_to(mean.astype(np.float32), colours.shape)
+
+
+def _continued(colours: Colours, known: NDArray[np.float32]) -> Colours:
+    """Return the surroundings continued over everything: means of the known, coarse to fine, smoothed, at 64 cells a side at most."""
+    height, width = known.shape
+    cell = max(1, min(height, width) // _CELLS)
+    means, some = _pulled(colours, known, (width // cell, height // cell))
+    smooth = cv2.GaussianBlur(_pulled_and_pushed(means, some), (0, 0), _SOFT, borderType=cv2.BORDER_REPLICATE)
+    return _resized(np.asarray(smooth, np.float32), (width, height), cv2.INTER_CUBIC)
+
+
+def _pulled(colours: Colours, known: NDArray[np.float32], size: tuple[int, int]) -> tuple[Colours, NDArray[np.float32]]:
+    """Return the means of the known colours in every cell of a coarser grid, and which cells have any."""
+    weight = _resized(known, size, cv2.INTER_AREA)
+    some = (weight > 0).astype(np.float32)
+    means = _resized(colours, size, cv2.INTER_AREA) / np.maximum(weight, 1e-6)[..., None] * some[..., None]
+    return np.asarray(means, np.float32), some
+
+
+def _pulled_and_pushed(colours: Colours, known: NDArray[np.float32]) -> Colours:
+    if known.all():
+        return colours
+    height, width = known.shape
+    if height * width == 1 or not known.any():
+        return np.full_like(colours, _GREY)
+    means, some = _pulled(colours, known, ((width + 1) // 2, (height + 1) // 2))
+    coarse = _resized(_pulled_and_pushed(means, some), (width, height), cv2.INTER_LINEAR)
+    return np.where(known[..., None] > 0, colours, coarse)
+
+
+def _resized(array: NDArray[np.float32], size: tuple[int, int], how: int) -> NDArray[np.float32]:
+    return cast("NDArray[np.float32]", cv2.resize(array, size, interpolation=how))
+
+
+def _feather(hidden: Mask, result: Picture, rect: Rect, extent: Extent) -> None:
+    """Blend the pixels just outside an edge with a blur of what is there now: the fill, and the surroundings."""
+    window = _ringed(rect, 2 * _FEATHER, extent)
+    inside = _taken(hidden, window)
+    now = _taken(result, window).astype(np.float32)
+    distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3)
+    weight = np.clip(1 - distance / (_FEATHER + 1), 0, 1)[..., None] * ~inside[..., None]
+    soft = cv2.GaussianBlur(now, (0, 0), _FEATHER / 2, borderType=cv2.BORDER_REPLICATE)
+    _put(result, window, (now + (soft - now) * weight).round().clip(0, 255).astype(np.uint8))
+
+
+def share(rects: tuple[Rect, ...], extent: Extent) -> float:
+    """Return the share of the picture's pixels that is obfuscated."""
+    return float(mask(rects, extent).mean()) if rects else 0.0

@@ -1,0 +1,37 @@
+"""What the anonymizer reads from its environment besides what every service does."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from panoveil.contracts.recipe import AnonymizeRecipe, Model
+from panoveil.settings import Settings
+
+FACE_THRESHOLD = 0.18
+PLATE_THRESHOLD = 0.4
+
+
+class AnonymizerSettings(Settings):
+    """Where Triton is, and the part of the recipe that a person decides; the models' names and hashes come from Triton itself."""
+
+    max_in_flight: int = Field(
+        default=2, ge=1, le=1000, description="panoramas at once; each takes 0.5 GB of memory at 8192 x 4096 pixels"
+    )
+    triton_url: str = Field(default="127.0.0.1:8001", description="host:port of Triton's gRPC")
+    triton_in_flight: int = Field(default=4, ge=1, le=256, description="requests under way at Triton")
+    triton_deadline: float = Field(default=60.0, gt=0, description="seconds a request may take")
+    golden_every: float = Field(default=600.0, gt=0, description="seconds between two looks at the golden picture")
+    face_threshold: float = Field(default=FACE_THRESHOLD, ge=0, le=1)
+    plate_threshold: float = Field(default=PLATE_THRESHOLD, ge=0, le=1)
+    view_plan: Literal["fast", "standard", "thorough"] = "standard"
+    obfuscator: Literal["inpaint", "fill"] = "inpaint"
+    margin: float = Field(default=0.2, ge=0.15, le=1)
+    verification_rounds: int = Field(default=5, ge=1, le=5)
+    jpeg_quality: int = Field(default=90, ge=50, le=100)
+
+    def recipe(self, face: Model, plate: Model) -> AnonymizeRecipe:
+        """Return the recipe for the models that Triton serves."""
+        return AnonymizeRecipe(
+            face=face, plate=plate, view_plan=self.view_plan, obfuscator=self.obfuscator, margin=self.margin,
+            verification_rounds=self.verification_rounds, jpeg_quality=self.jpeg_quality,
+        )  # fmt: skip

@@ -1,0 +1,335 @@
+"""The views a detector looks at: overlapping pieces of a picture at several scales, which together miss nothing.
+
+Coordinates. A picture is uint8 [H, W, 3] RGB. Its coordinates are continuous: pixel (0, 0) covers [0, 1) x [0, 1). A box is
+x0, y0, x1, y1 in them, float32. A panorama wraps: there x0 lies in [0, W) and x1 may exceed W, by less than W.
+
+A plan is made of levels. A level shows a band of the picture at one scale and is meant for objects up to a size, its *reach*: every
+object of the band that is no larger lies whole in at least one of its views. Small and far objects stand near the horizon, so the
+fine levels cover only that band; coarse levels cover everything. Within 45° of the horizon a panorama is so little distorted that
+crops of it serve; above and below, rectilinear views look upright, since detectors know no people upside down.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from panoveil.pixels import equirect
+
+Picture = NDArray[np.uint8]
+Boxes = NDArray[np.float32]
+PlanName = Literal["fast", "standard", "thorough"]
+
+MULTIPLE = 32
+"""Detectors take pictures whose sides are multiples of this."""
+
+GREY = (114, 114, 114)
+"""What lies beyond the edge of a flat picture."""
+
+
+class View(Protocol):
+    """A piece of a picture, shown to a detector as uint8 [height, width, 3]; both sides are multiples of 32."""
+
+    @property
+    def width(self) -> int:
+        """Pixels of the view."""
+        ...
+
+    @property
+    def height(self) -> int:
+        """Pixels of the view."""
+        ...
+
+    def sample(self, picture: Picture) -> Picture:
+        """Return what the view shows of the picture: uint8 [height, width, 3] RGB."""
+        ...
+
+    def locate(self, boxes: Boxes) -> Boxes:
+        """Return boxes [n, 4] of the view as boxes [n, 4] of the picture, each enclosing what the view's box shows."""
+        ...
+
+
+def footprint(view: View) -> tuple[float, float, float, float]:
+    """Return the box of the picture that holds everything the view shows."""
+    whole = np.array([[0, 0, view.width, view.height]], np.float32)
+    x0, y0, x1, y1 = view.locate(whole)[0].tolist()
+    return x0, y0, x1, y1
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """An upright rectangle of the picture, from pixel (x, y), `scale` view pixels to a picture pixel.
+
+    `picture_width` and `picture_height` are the picture's; where it `wraps`, columns beyond the right edge are those at the left.
+    """
+
+    x: int
+    y: int
+    width: int
+    height: int
+    scale: float
+    picture_width: int
+    picture_height: int
+    wraps: bool
+
+    def sample(self, picture: Picture) -> Picture:
+        """Resample: bilinear upwards, area average downwards."""
+        right, bottom = self.x + math.ceil(self.width / self.scale), self.y + math.ceil(self.height / self.scale)
+        source = _cut(picture, self.x, self.y, right, bottom, wraps=self.wraps)
+        if self.scale != 1:
+            how = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
+            source = cast("Picture", cv2.resize(source, None, fx=self.scale, fy=self.scale, interpolation=how))
+        return _fitted(source, self.width, self.height)
+
+    def locate(self, boxes: Boxes) -> Boxes:
+        """Scale and shift; the part beyond a flat picture's edge is cut off."""
+        moved = boxes / np.float32(self.scale) + np.array([self.x, self.y, self.x, self.y], np.float32)
+        moved[:, 1::2] = moved[:, 1::2].clip(0, self.picture_height)
+        if self.wraps:
+            return normalised(moved, self.picture_width)
+        moved[:, 0::2] = moved[:, 0::2].clip(0, self.picture_width)
+        return moved
+
+
+@dataclass(frozen=True, slots=True)
+class Rectilinear:
+    """A pinhole camera in a panorama: it looks at (yaw, pitch), radians, without roll; `focal` in pixels."""
+
+    yaw: float
+    pitch: float
+    width: int
+    height: int
+    focal: float
+    picture_width: int
+
+    def rays(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
+        """Return rays [..., 3] of the rig frame through points of the view (continuous coordinates)."""
+        right, down = (x - self.width / 2) / self.focal, (y - self.height / 2) / self.focal
+        cos, sin = math.cos(self.pitch), math.sin(self.pitch)
+        forward, lowered = cos + down * sin, down * cos - sin
+        cos, sin = math.cos(self.yaw), math.sin(self.yaw)
+        rays = (right * cos + forward * sin, lowered, forward * cos - right * sin)
+        return np.stack(np.broadcast_arrays(*rays), axis=-1).astype(np.float32)
+
+    def project(self, rays: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return points [..., 2] of the view for rays [..., 3], and which of them lie in front of the camera."""
+        cos, sin = math.cos(self.yaw), math.sin(self.yaw)
+        right, ahead = rays[..., 0] * cos - rays[..., 2] * sin, rays[..., 0] * sin + rays[..., 2] * cos
+        cos, sin = math.cos(self.pitch), math.sin(self.pitch)
+        forward, down = ahead * cos - rays[..., 1] * sin, rays[..., 1] * cos + ahead * sin
+        ahead_of_us = forward > _GRAZING
+        depth = np.where(ahead_of_us, forward, np.nan)
+        points = np.stack([right / depth * self.focal + self.width / 2, down / depth * self.focal + self.height / 2], axis=-1)
+        return points.astype(np.float32), ahead_of_us
+
+    def sample(self, picture: Picture) -> Picture:
+        """Resample bilinearly; where the view is coarser than the picture, from the rows it shows, shrunk beforehand."""
+        factor = max(1, math.floor(self.picture_width / (2 * math.pi) / self.focal + 0.01))
+        top, bottom = self._rows(factor)
+        shrunk = _shrunk(picture[top:bottom], factor)
+        yaw, pitch = equirect.to_angles(self.rays(np.arange(self.width)[None, :] + 0.5, np.arange(self.height)[:, None] + 0.5))
+        x = (yaw / (2 * np.pi) + 0.5) * shrunk.shape[1] - 0.5
+        row = (0.5 - pitch / np.pi) * (self.picture_width // 2)
+        y = (row - top) / (bottom - top) * shrunk.shape[0] - 0.5
+        # One column more on either side, so that the last pixel blends into the first.
+        columns = cv2.copyMakeBorder(shrunk, 0, 0, 1, 1, cv2.BORDER_WRAP)
+        return cast("Picture", cv2.remap(columns, x + 1, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+
+    def _rows(self, factor: int) -> tuple[int, int]:
+        """First and last row of the picture that the view shows, widened to multiples of `factor` and by a few more."""
+        _, y0, _, y1 = footprint(self)
+        height = self.picture_width // 2
+        return max(0, math.floor(y0 / factor) - 2) * factor, min(height, (math.ceil(y1 / factor) + 2) * factor)
+
+    def locate(self, boxes: Boxes) -> Boxes:
+        """Enclose the outline of every box in yaw and pitch; a box that holds a pole spans all columns up to it."""
+        return np.array([self._located(box) for box in boxes], np.float32).reshape(-1, 4)
+
+    def _located(self, box: NDArray[np.float32]) -> tuple[float, float, float, float]:
+        yaw, pitch = equirect.to_angles(self.rays(*_outline(box)))
+        middle = math.atan2(float(np.sin(yaw).mean()), float(np.cos(yaw).mean()))
+        spread = (yaw - middle + np.pi) % (2 * np.pi) - np.pi
+        west, east = middle + float(spread.min()), middle + float(spread.max())
+        south, north = float(pitch.min()), float(pitch.max())
+        for pole in (-math.pi / 2, math.pi / 2):
+            if self._holds(box, pole):
+                west, east = -math.pi, math.pi
+                south, north = min(south, pole), max(north, pole)
+        return self._pixels(west, east, south, north)
+
+    def _holds(self, box: NDArray[np.float32], pole: float) -> bool:
+        point, ahead = self.project(np.array([0.0, -math.sin(pole), 0.0]))
+        return bool(ahead) and bool(box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3])
+
+    def _pixels(self, west: float, east: float, south: float, north: float) -> tuple[float, float, float, float]:
+        width, height = self.picture_width, self.picture_width // 2
+        x0, x1 = ((angle / (2 * math.pi) + 0.5) * width for angle in (west, east))
+        y0, y1 = ((0.5 - angle / math.pi) * height for angle in (north, south))
+        shift = math.floor(x0 / width) * width
+        return x0 - shift, max(y0, 0.0), x1 - shift, min(y1, float(height))
+
+
+def _outline(box: NDArray[np.float32], steps: int = 9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    across, down = np.linspace(box[0], box[2], steps), np.linspace(box[1], box[3], steps)
+    x = np.concatenate([across, across, np.full(steps, box[0]), np.full(steps, box[2])])
+    y = np.concatenate([np.full(steps, box[1]), np.full(steps, box[3]), down, down])
+    return x.astype(np.float64), y.astype(np.float64)
+
+
+def normalised(boxes: Boxes, width: int) -> Boxes:
+    """Move boxes [n, 4] of a panorama by whole turns until x0 lies in [0, W)."""
+    shift = np.floor(boxes[:, :1] / width) * width
+    return np.asarray(boxes - shift * np.array([1, 0, 1, 0]), np.float32)
+
+
+def _shrunk(picture: Picture, factor: int) -> Picture:
+    if factor == 1:
+        return picture
+    size = (picture.shape[1] // factor, max(1, picture.shape[0] // factor))
+    return cast("Picture", cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+
+
+def _cut(picture: Picture, left: int, top: int, right: int, bottom: int, *, wraps: bool) -> Picture:
+    height, width = picture.shape[:2]
+    rows = picture[max(0, top) : min(height, bottom)]
+    above, below = max(0, -top), max(0, bottom - height)
+    if wraps:
+        turns = [rows[:, max(0, left - turn) : max(0, right - turn)] for turn in range(0, right, width)]
+        return _bordered(turns[0] if len(turns) == 1 else np.concatenate(turns, axis=1), above, below, 0, 0)
+    inside = rows[:, max(0, left) : min(width, right)]
+    return _bordered(inside, above, below, max(0, -left), max(0, right - width))
+
+
+def _bordered(piece: Picture, above: int, below: int, left: int, right: int) -> Picture:
+    if not (above or below or left or right):
+        return piece
+    return cast("Picture", cv2.copyMakeBorder(piece, above, below, left, right, cv2.BORDER_CONSTANT, value=GREY))
+
+
+def _fitted(piece: Picture, width: int, height: int) -> Picture:
+    grown = _bordered(piece, 0, max(0, height - piece.shape[0]), 0, max(0, width - piece.shape[1]))
+    return np.ascontiguousarray(grown[:height, :width])
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A band of a panorama at one scale, up to `north` degrees; downwards as far as plates are small enough to need it."""
+
+    scale: float
+    north: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scales:
+    """What a plan is made from: levels near the horizon, `cap` the scale towards the poles, `flat` the finest scale of a photo."""
+
+    levels: tuple[Level, ...]
+    cap: float
+    flat: float
+
+
+REACH = 160
+"""View pixels: the largest object a level is meant for. The next coarser level sees it at half the size or less."""
+
+TILE = (2240, 1024)
+"""The largest view, in pixels."""
+
+LIMIT = 45.0
+"""Degrees off the horizon up to which crops serve."""
+
+_FIRST: dict[PlanName, Scales] = {
+    "fast": Scales((Level(1.5, 8), Level(0.75, 25), Level(0.375, LIMIT)), 0.35, 1.0),
+    "standard": Scales((Level(2, 10), Level(1, 30), Level(0.5, LIMIT), Level(0.25, LIMIT)), 0.5, 2.0),
+    "thorough": Scales((Level(3, 15), Level(2, 30), Level(1, LIMIT), Level(0.5, LIMIT), Level(0.25, LIMIT)), 1.0, 3.0),
+}
+_SECOND: dict[PlanName, Scales] = {
+    "fast": Scales((Level(1, 8), Level(0.5, 25), Level(0.25, LIMIT)), 0.25, 0.75),
+    "standard": Scales((Level(1.5, 8), Level(0.6, 35), Level(0.3, LIMIT)), 0.375, 1.5),
+    "thorough": Scales((Level(2.5, 15), Level(1.5, 30), Level(0.75, LIMIT), Level(0.375, LIMIT)), 0.75, 2.5),
+}
+_GRAZING = 1e-6
+_DROP = 2.0
+"""Metres from a survey car's camera down to a plate."""
+_PLATE = 0.11
+_TALL = 28.0
+"""View pixels: a plate this tall is found at the next coarser level as well."""
+_RING = 5
+_RING_PITCH = math.radians(60)
+_RING_FIELD = math.radians(72)
+
+
+def panorama_plan(width: int, name: PlanName, *, second: bool = False) -> tuple[View, ...]:
+    """Views of a panorama of `width` x `width / 2`; `second` gives the verification's: other scales, other edges."""
+    scales = (_SECOND if second else _FIRST)[name]
+    offset = width // 16 if second else 0
+    rings = (ring for sign in (-1, 1) for ring in _ring(width, scales.cap, sign, offset))
+    return tuple(view for level in scales.levels for view in _band(width, level, offset)) + tuple(rings)
+
+
+def flat_plan(width: int, height: int, name: PlanName, *, second: bool = False) -> tuple[View, ...]:
+    """Views of a plain photo: tiles at the plan's finest scale, then at ever half of it until one view shows the whole."""
+    scale = (_SECOND if second else _FIRST)[name].flat
+    views: list[View] = []
+    while not views or not _is_whole(views, width, height, scale * 2):
+        views += _tiles(width, height, (0, height), scale, second=second)
+        scale /= 2
+    return tuple(views)
+
+
+def megapixels(plan: Sequence[View]) -> float:
+    """What a plan costs a detector."""
+    return sum(view.width * view.height for view in plan) / 1e6
+
+
+def south(width: int, scale: float) -> float:
+    """Degrees, negative: where a plate beside the road is so near that it is 28 view pixels tall at this scale."""
+    distance = _PLATE * width * scale / (2 * math.pi * _TALL)
+    return max(-LIMIT, -math.degrees(math.atan(_DROP / distance)))
+
+
+def _is_whole(views: Sequence[View], width: int, height: int, scale: float) -> bool:
+    return views[-1].width >= width * scale and views[-1].height >= height * scale
+
+
+def _band(width: int, level: Level, offset: int) -> Iterator[View]:
+    height = width // 2
+    rows = (round((0.5 - level.north / 180) * height), round((0.5 - south(width, level.scale) / 180) * height))
+    yield from _tiles(width, height, rows, level.scale, offset=offset, wraps=True)
+
+
+def _tiles(
+    width: int, height: int, rows: tuple[int, int], scale: float, *, offset: int = 0, wraps: bool = False, second: bool = False
+) -> Iterator[View]:
+    columns, across = _cuts(width, TILE[0], scale, wraps=wraps, second=second)
+    starts, down = _cuts(rows[1] - rows[0], TILE[1], scale, second=second)
+    for start in starts:
+        for column in columns:
+            x = (column + offset) % width if wraps else column
+            yield Crop(x, rows[0] + start, across, down, scale, width, height, wraps)
+
+
+def _cuts(length: int, tile: int, scale: float, *, wraps: bool = False, second: bool = False) -> tuple[list[int], int]:
+    """Where views begin along one side, in picture pixels, and how many view pixels each spans: equal steps, overlapping by REACH."""
+    reach = math.ceil(REACH / scale)
+    if not wraps and length * scale <= tile:
+        return [0], _multiple(length * scale)
+    count = math.ceil((length - (0 if wraps else reach)) / (tile / scale - reach))
+    count += second and not wraps
+    step = (length - (0 if wraps else reach)) / count
+    return [math.floor(step * index) for index in range(count)], _multiple((step + reach + 1) * scale)
+
+
+def _multiple(pixels: float) -> int:
+    return max(2, math.ceil(pixels / MULTIPLE)) * MULTIPLE
+
+
+def _ring(width: int, scale: float, sign: int, offset: int) -> Iterator[View]:
+    focal = scale * width / (2 * math.pi)
+    side = _multiple(2 * focal * math.tan(_RING_FIELD / 2))
+    for index in range(_RING):
+        yaw = (2 * math.pi) * (index / _RING + offset / width)
+        yield Rectilinear((yaw + math.pi) % (2 * math.pi) - math.pi, sign * _RING_PITCH, side, side, focal, width)

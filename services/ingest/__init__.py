@@ -1,0 +1,1 @@
+"""Ingest: groups uploaded frames into captures, validates them, announces the whole ones."""

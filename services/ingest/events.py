@@ -1,0 +1,54 @@
+"""What an uploads record says: S3 event notifications and EventBridge "Object Created" events alike."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote_plus
+
+from panoveil.contracts.errors import Rejected
+from panoveil.contracts.messages import decode_json
+from panoveil.contracts.reasons import Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Uploaded:
+    """One object that S3 says was created; `size` in bytes, `key` decoded."""
+
+    key: str
+    size: int
+    etag: str
+
+
+def parse_uploads(data: bytes) -> list[Uploaded]:
+    """Return the objects a record announces; other S3 events (removals, test events) announce none.
+
+    Raise `Rejected` with NOT_JSON, or with UNKNOWN_MESSAGE where it is JSON of neither form.
+    """
+    document = decode_json(data)
+    try:
+        return list(_objects(document))
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise Rejected(
+            Reason.UNKNOWN_MESSAGE, f"neither an S3 notification nor an EventBridge event: {type(error).__name__}"
+        ) from error
+
+
+def _objects(document: Any) -> Iterator[Uploaded]:
+    if document.get("Event") == "s3:TestEvent":
+        return
+    if "detail-type" in document:
+        if document["detail-type"] == "Object Created":
+            yield _bridged(document["detail"]["object"])
+        return
+    for record in document["Records"]:
+        if record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
+            yield _notified(record["s3"]["object"])
+
+
+def _notified(thing: Any) -> Uploaded:
+    # Notifications URL-encode the key, with "+" for a blank; EventBridge does not.
+    return Uploaded(unquote_plus(thing["key"]), int(thing["size"]), str(thing.get("eTag", "")))
+
+
+def _bridged(thing: Any) -> Uploaded:
+    return Uploaded(str(thing["key"]), int(thing["size"]), str(thing.get("etag", "")))

@@ -1,0 +1,100 @@
+"""One uploaded object at a time, until its capture is whole."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from panoveil import telemetry
+from panoveil.blobs import Blobs
+from panoveil.contracts import reasons
+from panoveil.contracts.errors import Rejected
+from panoveil.contracts.keys import MANIFEST_NAME, CaptureId, Stream, parse_raw_key, raw_key, rig_key
+from panoveil.contracts.messages import CaptureManifest, CaptureReady, FrameEntry, FrameRef, encode, parse_manifest
+from panoveil.contracts.rig import Lens, Rig
+from panoveil.ledger import Ledger, SeenObject, State
+from panoveil.streams import Outgoing, RecordSink
+from services.ingest import validate
+from services.ingest.events import Uploaded
+
+STAGE = "ingest"
+RECIPE = "1"
+"""Ingest decides nothing about pixels; this is raised when validation changes and captures should be judged anew."""
+
+
+@dataclass(frozen=True)
+class Ports:
+    """What the handler needs of the world."""
+
+    blobs: Blobs
+    ledger: Ledger
+    sink: RecordSink
+    now: Callable[[], datetime]
+
+
+async def handle(uploaded: Uploaded, ports: Ports) -> None:
+    """Note the object; announce the capture once all of it is there and valid."""
+    capture_id, name = parse_raw_key(uploaded.key)
+    if uploaded.size == 0:
+        raise Rejected(reasons.Reason.EMPTY_OBJECT, name)
+    seen = await ports.ledger.saw(capture_id, SeenObject(name, uploaded.etag, uploaded.size))
+    if done := await ports.ledger.finished(capture_id, STAGE, RECIPE):
+        await _announce(capture_id, done, ports)
+        return
+    if MANIFEST_NAME not in seen:
+        return
+    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME)))
+    validate.check_manifest(manifest, capture_id, ports.now())
+    if all(frame.file in seen for frame in manifest.frames):
+        await _admit(capture_id, manifest, seen, ports)
+
+
+async def _admit(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, SeenObject], ports: Ports) -> None:
+    rig = await _rig(manifest.rig_id, ports.blobs)
+    validate.check_lenses(manifest, rig)
+    lenses = {lens.name: lens for lens in rig.lenses}
+    for entry in manifest.frames:
+        await _check_frame(capture_id, entry, lenses[entry.lens], ports.blobs)
+    # The state first: a crash after `finish` would leave it behind for good.
+    await ports.ledger.move(capture_id, State.READY)
+    winner = await ports.ledger.finish(capture_id, STAGE, RECIPE, encode(_ready(capture_id, manifest, seen)))
+    telemetry.CAPTURES.labels(STAGE, State.READY).inc()
+    await _announce(capture_id, winner, ports)
+
+
+async def _check_frame(capture_id: CaptureId, entry: FrameEntry, lens: Lens, blobs: Blobs) -> None:
+    data = await blobs.get(raw_key(capture_id, entry.file))
+    telemetry.BYTES.labels(STAGE, "read").inc(len(data))
+    await asyncio.to_thread(_measured_check, data, entry, lens)
+
+
+def _measured_check(data: bytes, entry: FrameEntry, lens: Lens) -> None:
+    with telemetry.measured(STAGE, "validate"):
+        validate.check_frame(data, entry, lens)
+
+
+async def _rig(rig_id: str, blobs: Blobs) -> Rig:
+    try:
+        return Rig.model_validate_json(await blobs.get(rig_key(rig_id)))
+    except (Rejected, ValidationError) as error:
+        raise Rejected(reasons.Reason.UNKNOWN_RIG, rig_id) from error
+
+
+async def _announce(capture_id: CaptureId, message: bytes, ports: Ports) -> None:
+    await ports.sink.send(Stream.CAPTURES, [Outgoing(str(capture_id), message)])
+
+
+def _ready(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, SeenObject]) -> CaptureReady:
+    frames = tuple(
+        FrameRef(lens=entry.lens, key=raw_key(capture_id, entry.file).key, sha256=entry.sha256, size=seen[entry.file].size)
+        for entry in manifest.frames
+    )
+    return CaptureReady(
+        capture_id=str(capture_id),
+        rig_id=manifest.rig_id,
+        captured_at=manifest.captured_at,
+        pose=manifest.pose,
+        frames=frames,
+    )

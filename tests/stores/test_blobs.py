@@ -1,0 +1,123 @@
+"""What every object store does, in memory and in S3."""
+
+import asyncio
+import uuid
+
+import pytest
+
+from panoveil.blobs import Blobs, MemoryBlobs, S3Blobs, provision_buckets
+from panoveil.contracts.errors import Misconfigured, Rejected, Unavailable
+from panoveil.contracts.keys import BlobRef, Bucket
+from panoveil.contracts.reasons import Reason
+from tests.stores.conftest import HASTE, REGION
+
+FRAME = BlobRef(Bucket.RAW, "dk/d1/c1/front.jpg")
+
+
+async def test_what_was_put_is_read_back_whole(blobs: Blobs) -> None:
+    data = bytes(range(256)) * 5000
+    stored = await blobs.put(FRAME, data, "image/jpeg")
+    assert await blobs.get(FRAME) == data
+    assert (stored.ref, stored.size) == (FRAME, len(data))
+    assert await blobs.head(FRAME) == stored
+    assert '"' not in stored.etag
+
+
+async def test_an_empty_object_is_an_object(blobs: Blobs) -> None:
+    await blobs.put(FRAME, b"")
+    assert await blobs.get(FRAME) == b""
+    assert (await blobs.head(FRAME)) is not None
+
+
+async def test_the_same_bytes_have_the_same_etag_and_others_another(blobs: Blobs) -> None:
+    first = await blobs.put(FRAME, b"one")
+    again = await blobs.put(FRAME, b"one")
+    other = await blobs.put(FRAME, b"two")
+    assert first == again
+    assert other.etag != first.etag
+    assert await blobs.get(FRAME) == b"two"
+
+
+async def test_an_absent_object_is_gone(blobs: Blobs) -> None:
+    with pytest.raises(Rejected) as caught:
+        await blobs.get(FRAME)
+    assert caught.value.reason == Reason.OBJECT_GONE
+    assert await blobs.head(FRAME) is None
+
+
+async def test_delete_is_repeatable(blobs: Blobs) -> None:
+    await blobs.put(FRAME, b"x")
+    await blobs.delete(FRAME)
+    await blobs.delete(FRAME)
+    assert await blobs.head(FRAME) is None
+
+
+async def test_buckets_are_apart(blobs: Blobs) -> None:
+    await blobs.put(FRAME, b"raw")
+    assert await blobs.head(BlobRef(Bucket.PUBLISHED, FRAME.key)) is None
+
+
+async def test_list_yields_a_prefix_in_order(blobs: Blobs) -> None:
+    keys = ["dk/d1/c2/a.jpg", "dk/d1/c1/b.jpg", "dk/d1/c1/a.jpg", "dk/d10/c1/a.jpg", "dk/d1/c1/B.jpg"]
+    await asyncio.gather(*(blobs.put(BlobRef(Bucket.RAW, key), key.encode()) for key in keys))
+    found = [item async for item in blobs.list(Bucket.RAW, "dk/d1/")]
+    assert [item.ref.key for item in found] == ["dk/d1/c1/B.jpg", "dk/d1/c1/a.jpg", "dk/d1/c1/b.jpg", "dk/d1/c2/a.jpg"]
+    assert [item.size for item in found] == [14] * 4
+    assert [item async for item in blobs.list(Bucket.PUBLISHED)] == []
+
+
+async def test_list_goes_on_after_a_thousand(blobs: Blobs) -> None:
+    gate = asyncio.Semaphore(16)
+
+    async def put(number: int) -> None:
+        async with gate:
+            await blobs.put(BlobRef(Bucket.REGISTRY, f"n/{number:04}"), b"")
+
+    await asyncio.gather(*(put(number) for number in range(1005)))
+    assert [item.ref.key async for item in blobs.list(Bucket.REGISTRY, "n/")] == [f"n/{number:04}" for number in range(1005)]
+
+
+async def test_memory_that_is_down_answers_unavailable() -> None:
+    store = MemoryBlobs()
+    await store.put(FRAME, b"x")
+    store.down = True
+    await _all_unavailable(store)
+    store.down = False
+    assert await store.get(FRAME) == b"x"
+
+
+async def test_s3_that_is_down_answers_unavailable(nowhere: str) -> None:
+    async with S3Blobs({role: role.value for role in Bucket}, REGION, nowhere, HASTE) as store:
+        await _all_unavailable(store)
+
+
+async def _all_unavailable(store: Blobs) -> None:
+    for attempt in (
+        store.put(FRAME, b"x"),
+        store.get(FRAME),
+        store.head(FRAME),
+        store.delete(FRAME),
+        anext(aiter(store.list(Bucket.RAW))),
+    ):
+        with pytest.raises(Unavailable) as caught:
+            await attempt
+        assert caught.value.dependency == "s3"
+
+
+@pytest.mark.servers
+async def test_an_absent_bucket_is_a_setting_to_mend(emulator: str) -> None:
+    async with S3Blobs(dict.fromkeys(Bucket, f"absent-{uuid.uuid4().hex}"), REGION, emulator) as store:
+        with pytest.raises(Misconfigured, match="provision it"):
+            await store.put(FRAME, b"x")
+        with pytest.raises(Misconfigured, match="provision it"):
+            await store.get(FRAME)
+
+
+@pytest.mark.servers
+async def test_provisioning_again_keeps_what_is_there(emulator: str) -> None:
+    buckets = {Bucket.RAW: f"twice-{uuid.uuid4().hex[:8]}"}
+    provision_buckets(buckets, REGION, emulator)
+    async with S3Blobs(buckets, REGION, emulator) as store:
+        await store.put(FRAME, b"kept")
+        provision_buckets(buckets, REGION, emulator)
+        assert await store.get(FRAME) == b"kept"

@@ -1,0 +1,188 @@
+"""What every ledger does, in memory and in DynamoDB."""
+
+import asyncio
+import itertools
+
+import pytest
+
+from panoveil.contracts.errors import Misconfigured, Unavailable
+from panoveil.contracts.keys import CaptureId
+from panoveil.ledger import ENDS, MAY_FOLLOW, DynamoLedger, Ledger, MemoryLedger, SeenObject, State, provision_table, verify_chain
+from tests.stores.conftest import HASTE, REGION
+
+C1 = CaptureId("dk", "d1", "c1")
+C2 = CaptureId("dk", "d1", "c2")
+FRONT = SeenObject("front.jpg", "aa", 5)
+BACK = SeenObject("back.jpg", "bb", 6)
+
+
+async def test_nothing_is_known_of_what_was_never_seen(ledger: Ledger) -> None:
+    assert await ledger.state(C1) is None
+    assert await ledger.finished(C1, "stitcher", "r") is None
+    assert [drive async for drive in ledger.drives()] == []
+    assert [state async for state in ledger.captures("dk/d1")] == []
+    assert [entry async for entry in ledger.audit_chain("dk/d1")] == []
+
+
+async def test_objects_gather_by_capture(ledger: Ledger) -> None:
+    assert await ledger.saw(C1, FRONT) == {"front.jpg": FRONT}
+    assert await ledger.saw(C1, FRONT) == {"front.jpg": FRONT}
+    assert await ledger.saw(C2, FRONT) == {"front.jpg": FRONT}
+    assert await ledger.saw(C1, BACK) == {"back.jpg": BACK, "front.jpg": FRONT}
+
+
+async def test_a_new_version_of_an_object_takes_its_place(ledger: Ledger) -> None:
+    await ledger.saw(C1, FRONT)
+    newer = SeenObject("front.jpg", "cc", 0)
+    assert await ledger.saw(C1, newer) == {"front.jpg": newer}
+
+
+async def test_captures_whose_names_begin_alike_are_apart(ledger: Ledger) -> None:
+    await ledger.saw(CaptureId("dk", "d1", "c10"), FRONT)
+    assert await ledger.saw(C1, BACK) == {"back.jpg": BACK}
+
+
+async def test_of_two_racing_objects_one_sees_both(ledger: Ledger) -> None:
+    for number in range(10):
+        capture_id = CaptureId("dk", "d1", f"r{number}")
+        results = await asyncio.gather(ledger.saw(capture_id, FRONT), ledger.saw(capture_id, BACK))
+        assert max(map(len, results)) == 2
+
+
+async def test_a_seen_capture_is_receiving(ledger: Ledger) -> None:
+    await ledger.saw(C1, FRONT)
+    state = await ledger.state(C1)
+    assert state is not None
+    assert (state.capture_id, state.state, state.reason) == (C1, State.RECEIVING, "")
+    assert state.since > 1.7e9
+
+
+async def test_a_move_with_a_condition_leaves_other_states_alone(ledger: Ledger) -> None:
+    capture_id = CaptureId("survey", "conditional", "000001")
+    await ledger.move(capture_id, State.READY)
+    await ledger.move(capture_id, State.QUARANTINED, "late", after=frozenset({State.RECEIVING}))
+    found = await ledger.state(capture_id)
+    assert found is not None
+    assert found.state is State.READY
+    await ledger.move(capture_id, State.QUARANTINED, "bad", after=frozenset({State.RECEIVING, State.READY}))
+    found = await ledger.state(capture_id)
+    assert found is not None
+    assert (found.state, found.reason) == (State.QUARANTINED, "bad")
+
+
+async def test_moves_follow_the_rule(ledger: Ledger) -> None:
+    for before, after in itertools.product(State, State):
+        capture_id = CaptureId("dk", "d1", f"{before}-{after}")
+        await ledger.move(capture_id, before, "was", "before")
+        await ledger.move(capture_id, after, "is", "after")
+        state = await ledger.state(capture_id)
+        moved = before in MAY_FOLLOW[after]
+        assert state is not None
+        assert (state.state, state.reason, state.detail) == ((after, "is", "after") if moved else (before, "was", "before"))
+
+
+def test_published_is_for_ever_and_unhappy_ends_move_on() -> None:
+    assert not [state for state in State if State.PUBLISHED in MAY_FOLLOW[state]]
+    assert all(State.QUARANTINED in MAY_FOLLOW[state] for state in set(State) - {State.RECEIVING})
+    assert {state for state in State if State.HELD in MAY_FOLLOW[state]} == ENDS
+
+
+async def test_a_late_object_does_not_take_a_capture_back(ledger: Ledger) -> None:
+    await ledger.move(C1, State.READY)
+    await ledger.saw(C1, FRONT)
+    state = await ledger.state(C1)
+    assert state is not None
+    assert state.state == State.READY
+
+
+async def test_drives_and_captures_are_listed_in_order(ledger: Ledger) -> None:
+    for name in ("c2", "c10", "c1"):
+        await ledger.saw(CaptureId("dk", "d2", name), FRONT)
+    await ledger.move(C1, State.QUARANTINED, "bad_manifest", "no frames")
+    assert [drive async for drive in ledger.drives()] == ["dk/d1", "dk/d2"]
+    assert [state.capture_id.capture async for state in ledger.captures("dk/d2")] == ["c1", "c10", "c2"]
+    assert [(state.state, state.reason, state.detail) async for state in ledger.captures("dk/d1")] == [
+        (State.QUARANTINED, "bad_manifest", "no frames")
+    ]
+
+
+async def test_the_first_to_finish_wins(ledger: Ledger) -> None:
+    assert await ledger.finish(C1, "stitcher", "r1", b"\x00first") == b"\x00first"
+    assert await ledger.finish(C1, "stitcher", "r1", b"second") == b"\x00first"
+    assert await ledger.finished(C1, "stitcher", "r1") == b"\x00first"
+
+
+async def test_stages_recipes_and_captures_finish_apart(ledger: Ledger) -> None:
+    await ledger.finish(C1, "stitcher", "r1", b"x")
+    assert await ledger.finished(C1, "stitcher", "r2") is None
+    assert await ledger.finished(C1, "anonymizer", "r1") is None
+    assert await ledger.finished(C2, "stitcher", "r1") is None
+
+
+async def test_racers_of_finish_agree(ledger: Ledger) -> None:
+    answers = await asyncio.gather(*(ledger.finish(C1, "stitcher", "r", bytes([n])) for n in range(8)))
+    assert len(set(answers)) == 1
+    assert await ledger.finished(C1, "stitcher", "r") == answers[0]
+
+
+async def test_an_audit_chain_grows_and_verifies(ledger: Ledger) -> None:
+    first = await ledger.audit("dk/d1", {"what": "published", "score": 0.1, "boxes": (1, 2)})
+    second = await ledger.audit("dk/d1", {"what": "held", "who": "Åse"})
+    chain = [entry async for entry in ledger.audit_chain("dk/d1")]
+    assert chain == [first, second]
+    assert [entry.sequence for entry in chain] == [1, 2]
+    assert chain[0].body == {"what": "published", "score": 0.1, "boxes": [1, 2]}
+    assert verify_chain(chain, head=second) == []
+    assert [entry async for entry in ledger.audit_chain("dk/d2")] == []
+
+
+async def test_ten_racers_of_audit_make_one_chain(ledger: Ledger) -> None:
+    entries = await asyncio.gather(*(ledger.audit("dk/d1", {"n": number % 3}) for number in range(10)))
+    chain = [entry async for entry in ledger.audit_chain("dk/d1")]
+    assert verify_chain(chain) == []
+    assert [entry.sequence for entry in chain] == list(range(1, 11))
+    assert sorted(entries, key=lambda entry: entry.sequence) == chain
+
+
+async def test_memory_that_is_down_answers_unavailable() -> None:
+    store = MemoryLedger()
+    store.down = True
+    await _all_unavailable(store)
+
+
+async def test_dynamodb_that_is_down_answers_unavailable(nowhere: str) -> None:
+    async with DynamoLedger("t", REGION, nowhere, HASTE) as store:
+        await _all_unavailable(store)
+
+
+async def _all_unavailable(store: Ledger) -> None:
+    for attempt in (
+        store.saw(C1, FRONT),
+        store.move(C1, State.READY),
+        store.state(C1),
+        store.finished(C1, "stitcher", "r"),
+        store.finish(C1, "stitcher", "r", b""),
+        store.audit("dk/d1", {}),
+        anext(aiter(store.drives())),
+        anext(aiter(store.captures("dk/d1"))),
+        anext(aiter(store.audit_chain("dk/d1"))),
+    ):
+        with pytest.raises(Unavailable) as caught:
+            await attempt
+        assert caught.value.dependency == "dynamodb"
+
+
+@pytest.mark.servers
+async def test_an_absent_table_is_a_setting_to_mend(emulator: str) -> None:
+    async with DynamoLedger("absent", REGION, emulator) as store:
+        with pytest.raises(Misconfigured, match="provision it"):
+            await store.state(C1)
+
+
+@pytest.mark.servers
+async def test_provisioning_again_keeps_what_is_there(emulator: str) -> None:
+    provision_table("twice", REGION, emulator)
+    async with DynamoLedger("twice", REGION, emulator) as store:
+        await store.saw(C1, FRONT)
+        provision_table("twice", REGION, emulator)
+        assert await store.state(C1) is not None

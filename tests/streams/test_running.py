@@ -1,0 +1,118 @@
+"""What a source promises while it runs. One behaviour, two worlds."""
+
+import asyncio
+
+import pytest
+
+from panoveil.contracts.errors import Rejected, Unavailable
+from panoveil.streams import Record
+from tests.streams.running import Running, nothing
+from tests.streams.worlds import MAX_IN_FLIGHT, MAX_IN_FLIGHT_PER_SHARD
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest.fixture(autouse=True)
+def _as_new(running: Running) -> None:
+    running.handler = nothing
+    running.most_in_flight.clear()
+
+
+async def test_everything_is_delivered_and_checkpointed(running: Running) -> None:
+    names = await running.send(60)
+    await running.finished(names)
+    await running.checkpointed(names)
+    assert {record.shard_id for record in running.done.values()} == set(await running.world.checkpoints())
+
+
+async def test_a_record_arrives_as_it_was_sent(running: Running) -> None:
+    [name] = await running.send(1)
+    await running.finished([name])
+    record = running.done[name]
+    assert (record.data, record.partition_key) == (name, name.decode())
+    assert record.arrived_at > 1_700_000_000
+
+
+async def test_no_more_is_in_flight_than_allowed(running: Running) -> None:
+    running.handler = lambda record: asyncio.sleep(0.01)
+    await running.finished(await running.send(40))
+    assert running.most_in_flight["task"] == MAX_IN_FLIGHT
+    assert max(count for lane, count in running.most_in_flight.items() if lane != "task") == MAX_IN_FLIGHT_PER_SHARD
+
+
+async def test_no_checkpoint_passes_unfinished_work(running: Running) -> None:
+    gate = asyncio.Event()
+    slow: list[Record] = []
+
+    async def first_of_a_shard_waits(record: Record) -> None:
+        if record.shard_id not in {held.shard_id for held in slow}:
+            slow.append(record)
+            await gate.wait()
+
+    running.handler = first_of_a_shard_waits
+    names = await running.send(30)
+    await running.until(lambda: len({*names} & running.done.keys()) == len(names) - len(slow) and len(slow) == 2)
+    await running.until(_several_looks())
+    marks = await running.world.checkpoints()
+    assert all(marks.get(record.shard_id, 0) < int(record.sequence_number) for record in slow)
+    gate.set()
+    await running.finished(names)
+    await running.checkpointed(names)
+
+
+async def test_poison_is_quarantined_and_the_shard_goes_on(running: Running) -> None:
+    async def choke(record: Record) -> None:
+        if record.data == names[3]:
+            raise Rejected("not_json", "it is not")
+        if record.data == names[5]:
+            raise ZeroDivisionError
+
+    running.handler = choke
+    names = [b"record-%d" % number for number in range(10)]
+    names = await running.send(10)
+    await running.finished(names)
+    assert dict(running.quarantine.kept) == {names[3]: "not_json", names[5]: "handler_failed"}
+    await running.checkpointed([name for name in names if name in running.done])
+
+
+async def test_a_dependency_that_is_down_is_waited_for(running: Running) -> None:
+    tries = 0
+
+    async def down_at_first(record: Record) -> None:
+        nonlocal tries
+        tries += 1
+        if tries < 5:
+            raise Unavailable("s3", "asleep")
+
+    running.handler = down_at_first
+    names = await running.send(3)
+    await running.finished(names)
+    assert tries == 7
+    assert not {*names} & {data for data, _ in running.quarantine.kept}
+
+
+@pytest.mark.parametrize("victim", ["a child", "the JVM"])
+async def test_a_killed_process_loses_nothing(running: Running, victim: str) -> None:
+    if victim not in running.world.faults:
+        pytest.skip("this world has no such process")
+    before = await running.send(20)
+    await running.until(lambda: len({*before} & running.done.keys()) >= 5)
+    running.world.faults[victim]()
+    after = await running.send(20)
+    await running.finished(before + after)
+    await running.checkpointed(before + after)
+
+
+def _several_looks() -> "_Countdown":
+    return _Countdown()
+
+
+class _Countdown:
+    """True at the fifth look: time enough for a wrong checkpoint to show."""
+
+    def __init__(self) -> None:
+        self._left = 25
+
+    def __call__(self) -> bool:
+        self._left -= 1
+        return self._left <= 0

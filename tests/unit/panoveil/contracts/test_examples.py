@@ -1,0 +1,117 @@
+"""Every version of every message is read, for ever."""
+
+import json
+from typing import get_args
+
+import pytest
+
+from panoveil.contracts import examples
+from panoveil.contracts.errors import Rejected
+from panoveil.contracts.keys import CaptureId, parse_raw_key
+from panoveil.contracts.messages import Message, decode, encode, parse_manifest
+from panoveil.contracts.reasons import Reason
+from panoveil.contracts.rig import Rig
+
+MESSAGES = [name for name, _ in examples.messages()]
+
+
+def test_every_message_of_today_has_an_example() -> None:
+    union = get_args(Message)[0]
+    expected = {f"{one.model_fields['type'].default}.{one.model_fields['version'].default}" for one in get_args(union)}
+    assert expected <= set(MESSAGES)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_an_example_is_read_and_written_back(name: str) -> None:
+    message = decode(examples.read(name))
+    assert f"{message.type}.{message.version}" == name
+    assert json.loads(encode(message)) == json.loads(examples.read(name))
+    assert decode(encode(message)) == message
+    assert str(CaptureId.parse(message.capture_id)) == message.capture_id
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+@pytest.mark.parametrize(
+    "change", [{"version": 2}, {"version": None}, {"version": "1.1"}, {"type": "capture.unheard"}, {"type": None}]
+)
+def test_a_newer_version_or_unheard_type_is_unknown(name: str, change: dict[str, object]) -> None:
+    document = json.loads(examples.read(name)) | change
+    with pytest.raises(Rejected) as caught:
+        decode(json.dumps(document).encode())
+    assert caught.value.reason == Reason.UNKNOWN_MESSAGE
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_message_without_one_of_its_facts_is_unknown(name: str) -> None:
+    document = json.loads(examples.read(name))
+    for fact in set(document) - {"version"}:
+        with pytest.raises(Rejected) as caught:
+            decode(json.dumps({key: value for key, value in document.items() if key != fact}).encode())
+        assert caught.value.reason == Reason.UNKNOWN_MESSAGE
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_a_fact_from_the_future_is_passed_over(name: str) -> None:
+    document = json.loads(examples.read(name)) | {"added_later": 1}
+    assert decode(json.dumps(document).encode()) == decode(examples.read(name))
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[" * 100_000, b"nul"])
+def test_what_is_no_json_says_so(data: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        decode(data)
+    assert caught.value.reason == Reason.NOT_JSON
+
+
+@pytest.mark.parametrize("data", [b"null", b"[]", b"1", b'"x"', b"{}"])
+def test_json_of_another_form_is_unknown(data: bytes) -> None:
+    with pytest.raises(Rejected) as caught:
+        decode(data)
+    assert caught.value.reason == Reason.UNKNOWN_MESSAGE
+
+
+def test_no_message_can_say_not_a_number() -> None:
+    text = examples.read("panorama.stitched.1").replace(b"212.4", b"NaN")
+    with pytest.raises(Rejected):
+        decode(text)
+
+
+def test_the_manifest_and_its_message_agree() -> None:
+    manifest = parse_manifest(examples.read("capture.1"))
+    ready = decode(examples.read("capture.ready.1"))
+    assert ready.type == "capture.ready"
+    assert ready.capture_id == f"{manifest.survey}/{manifest.drive}/{manifest.capture}"
+    assert [parse_raw_key(frame.key)[1] for frame in ready.frames] == [frame.file for frame in manifest.frames]
+
+
+@pytest.mark.parametrize(
+    "change", [{"version": 2}, {"frames": []}, {"drive": "../x"}, {"captured_at": "2026-05-11T08:13:58"}, {"pose": {}}]
+)
+def test_a_manifest_that_is_wrong_says_where(change: dict[str, object]) -> None:
+    document = json.loads(examples.read("capture.1")) | change
+    with pytest.raises(Rejected) as caught:
+        parse_manifest(json.dumps(document).encode())
+    assert caught.value.reason == Reason.BAD_MANIFEST
+    assert next(iter(change)) in caught.value.detail
+
+
+def test_the_rig_is_the_manifests() -> None:
+    rig = Rig.model_validate_json(examples.read("rig.1"))
+    manifest = parse_manifest(examples.read("capture.1"))
+    assert rig.rig_id == manifest.rig_id
+    assert [lens.name for lens in rig.lenses] == [frame.lens for frame in manifest.frames]
+    assert json.loads(rig.model_dump_json()) == json.loads(examples.read("rig.1"))
+
+
+def test_both_forms_of_an_upload_name_the_same_object() -> None:
+    notified = json.loads(examples.read("uploads.s3_notification.2.1"))["Records"][0]["s3"]
+    bridged = json.loads(examples.read("uploads.eventbridge.0"))["detail"]
+    assert notified["bucket"]["name"] == bridged["bucket"]["name"]
+    for there, here in (("key", "key"), ("size", "size"), ("eTag", "etag"), ("sequencer", "sequencer")):
+        assert notified["object"][there] == bridged["object"][here]
+    assert parse_raw_key(bridged["object"]["key"])[1] == "front.jpg"
+
+
+def test_the_folder_holds_nothing_unread() -> None:
+    read = {*MESSAGES, "capture.1", "rig.1", "uploads.s3_notification.2.1", "uploads.eventbridge.0"}
+    assert set(examples.names()) == read

@@ -1,0 +1,160 @@
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from panoveil.contracts.errors import Unavailable
+from panoveil.contracts.messages import Pose
+from panoveil.contracts.reasons import Reason
+from panoveil.pixels import jpeg
+from services.anonymizer import metadata
+from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize
+from services.anonymizer.detector import Detections, Images, RectangleDetector
+from services.anonymizer.regions import Extent, Kind, mask
+from tests.unit.services.anonymizer import scenes
+
+RECIPE = scenes.RECIPE
+
+
+def red(picture: np.ndarray) -> int:
+    """Pixels that still look like a face."""
+    return int(((picture[..., 0] > 200) & (picture[..., 1:].max(axis=2) < 80)).sum())
+
+
+@dataclass
+class Forgetful:
+    """Misses everything in the first look, and finds from the second on what the twin finds."""
+
+    skip: int
+    twin: RectangleDetector = field(default_factory=RectangleDetector)
+
+    async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+        self.skip -= 1
+        found = await self.twin.detect(kind, images)
+        return [Detections(each.boxes[:0], each.scores[:0]) if self.skip >= 0 else each for each in found]
+
+    async def prove(self) -> None:
+        await self.twin.prove()
+
+
+@dataclass
+class Haunted:
+    """Sees a small face somewhere else at every look: so small that however many are hidden, the next ones lie in the open."""
+
+    at: int = 0
+
+    async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+        self.at += 1
+        x, y = self.at * 89 % (images.shape[2] - 8), self.at * 53 % (images.shape[1] - 8)
+        box = np.array([[x, y, x + 8, y + 8]], np.float32)
+        return [Detections(box, np.array([0.9], np.float32)) for _ in images]
+
+    async def prove(self) -> None:
+        """Sees something in everything, so in the golden picture too."""
+
+
+class Down:
+    async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+        raise Unavailable("triton", "down")
+
+    async def prove(self) -> None:
+        raise Unavailable("triton", "down")
+
+
+@dataclass
+class Blinded(RectangleDetector):
+    """Sees nothing any more, as if that were an answer; saw the golden picture when it was still well."""
+
+    async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+        self.pixels += images[..., 0].size
+        return [Detections(np.empty((0, 4), np.float32), np.empty(0, np.float32)) for _ in images]
+
+
+async def test_faces_and_plates_of_a_panorama_are_gone_also_across_the_edge() -> None:
+    picture = scenes.street()
+    scenes.paint(picture, scenes.FACE, 1016, 250, 16, 20)
+    scenes.paint(picture, scenes.FACE, 300, 420, 60, 40)
+    scenes.paint(picture, scenes.PLATE, 500, 270, 26, 8)
+    result = await anonymize(picture, RectangleDetector(), RECIPE, panorama=True)
+    assert isinstance(result, Anonymized)
+    assert sorted(region.kind for region in result.regions) == ["face", "face", "plate"]
+    assert red(jpeg.decode(result.jpeg)) == 0
+    assert any(rect.x1 > 1024 for rect in result.rects)
+
+
+async def test_outside_of_the_rectangles_the_picture_is_kept() -> None:
+    picture = scenes.street()
+    scenes.paint(picture, scenes.FACE, 300, 250, 20, 20)
+    result = await anonymize(picture, RectangleDetector(), RECIPE, panorama=True)
+    assert isinstance(result, Anonymized)
+    untouched = ~mask(result.rects, Extent.of(picture, panorama=True))
+    difference = np.abs(jpeg.decode(result.jpeg).astype(int) - picture)[untouched]
+    assert difference.mean() < 2
+
+
+async def test_a_photo_does_not_wrap() -> None:
+    picture = scenes.street(320, 240)
+    scenes.paint(picture, scenes.FACE, 300, 100, 20, 20)
+    result = await anonymize(picture, RectangleDetector(), RECIPE, panorama=False)
+    assert isinstance(result, Anonymized)
+    assert all(rect.x1 <= 320 for rect in result.rects)
+    assert red(jpeg.decode(result.jpeg)) == 0
+
+
+async def test_what_the_first_look_missed_the_second_finds() -> None:
+    picture = scenes.street(320, 240)
+    scenes.paint(picture, scenes.FACE, 100, 100, 20, 20)
+    result = await anonymize(picture, Forgetful(skip=2), RECIPE, panorama=False)
+    assert isinstance(result, Anonymized)
+    assert result.rounds == 2
+    assert red(jpeg.decode(result.jpeg)) == 0
+
+
+async def test_later_rounds_look_only_where_pixels_changed() -> None:
+    picture = scenes.street(2048, 1024)
+    scenes.paint(picture, scenes.FACE, 1000, 500, 20, 20)
+    patient = RectangleDetector()
+    await anonymize(picture, patient, RECIPE, panorama=True)
+    forgetful = Forgetful(skip=2 * 15)
+    result = await anonymize(picture, forgetful, RECIPE, panorama=True)
+    assert isinstance(result, Anonymized)
+    assert result.rounds == 2
+    assert forgetful.twin.pixels - patient.pixels < 0.25 * patient.pixels
+
+
+async def test_a_picture_that_never_comes_clean_is_held() -> None:
+    result = await anonymize(scenes.street(512, 256), Haunted(), RECIPE, panorama=True)
+    assert isinstance(result, Held)
+    assert (result.reason, result.rounds) == (Reason.NOT_VERIFIED, RECIPE.verification_rounds)
+
+
+async def test_a_file_that_carries_more_than_it_may_is_held() -> None:
+    pose = Pose(latitude=55.0, longitude=12.0)
+    smuggled = Description(b"II*\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00secret", metadata.xmp(pose, 512, 256))
+    result = await anonymize(scenes.street(512, 256), RectangleDetector(), RECIPE, panorama=True, description=smuggled)
+    assert isinstance(result, Held)
+    assert "EXIF" in result.detail
+
+
+async def test_without_a_detector_there_is_no_result() -> None:
+    with pytest.raises(Unavailable):
+        await anonymize(scenes.street(512, 256), Down(), RECIPE, panorama=True)
+
+
+async def test_a_detection_on_an_obfuscated_patch_counts_as_gone() -> None:
+    class FiresOnPatches(RectangleDetector):
+        looks = 0
+
+        async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+            found = await super().detect(kind, images)
+            self.looks += 1
+            if kind == "face" and self.looks > 2 and images.shape[1] > 300:
+                patch = np.array([[150, 150, 180, 180]], np.float32)  # in pixels of the 1.5x view: 100 to 120 in the picture
+                found = [Detections(patch, np.array([0.9], np.float32))]
+            return found
+
+    picture = scenes.street(320, 240)
+    scenes.paint(picture, scenes.FACE, 100, 100, 20, 20)
+    result = await anonymize(picture, FiresOnPatches(), RECIPE, panorama=False)
+    assert isinstance(result, Anonymized)
+    assert result.rounds == 1

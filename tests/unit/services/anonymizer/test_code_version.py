@@ -1,0 +1,38 @@
+"""The recipe's id covers settings and models; the constants beside them decide the output too, and only CODE_VERSION covers those."""
+
+import hashlib
+from types import ModuleType
+
+from panoveil.contracts.recipe import CODE_VERSION
+from services.anonymizer import anonymize, merge, metadata, obfuscate, regions, views
+
+DECISIVE: dict[ModuleType, tuple[str, ...]] = {
+    anonymize: ("NEAR", "AGAIN", "COVERED"),
+    merge: ("SAME",),
+    metadata: ("_XMP", "_XMP_NAMES", "_EXIF_TAGS", "_PHOTO_TAGS", "_GPS_TAGS"),
+    obfuscate: ("_GREY", "_FEATHER", "_CELLS", "_SOFT"),
+    regions: ("LEAST_MARGIN",),
+    views: (
+        "MULTIPLE", "GREY", "REACH", "TILE", "LIMIT", "_FIRST", "_SECOND", "_GRAZING", "_DROP", "_PLATE", "_TALL", "_RING",
+        "_RING_PITCH", "_RING_FIELD",
+    ),
+}  # fmt: skip
+KNOWN = ("2", "27c764746561d1ae")
+
+
+def fingerprint() -> str:
+    values = [
+        f"{module.__name__}.{name} = {_written(getattr(module, name))}" for module, names in DECISIVE.items() for name in names
+    ]
+    return hashlib.sha256("\n".join(values).encode()).hexdigest()[:16]
+
+
+def _written(value: object) -> str:
+    return repr(sorted(value)) if isinstance(value, set) else repr(value)
+
+
+def test_whoever_changes_a_decisive_constant_raises_the_code_version() -> None:
+    assert (CODE_VERSION, fingerprint()) == KNOWN, (
+        "A constant that decides what is published has changed: raise CODE_VERSION in panoveil/contracts/recipe.py, "
+        f"so that the recipe's id changes as well, and set KNOWN here to the new version and {fingerprint()!r}."
+    )

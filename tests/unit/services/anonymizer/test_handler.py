@@ -1,0 +1,303 @@
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from panoveil.blobs import MemoryBlobs, StoredBlob
+from panoveil.contracts.errors import Rejected, Unavailable
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, publication_key, published_key, stitched_key
+from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, PanoramaStitched, Pose, Quality, decode, encode
+from panoveil.contracts.reasons import Reason
+from panoveil.contracts.recipe import AnonymizeRecipe
+from panoveil.ledger import MemoryLedger, State
+from panoveil.pixels import jpeg
+from panoveil.streams import MemoryStreams
+from services.anonymizer.detector import Detections, Detector, Images, RectangleDetector
+from services.anonymizer.handler import Ports, handle
+from services.anonymizer.metadata import scan
+from services.anonymizer.regions import Kind
+from tests.unit.services.anonymizer import scenes
+from tests.unit.services.anonymizer.test_adapters import Server
+from tests.unit.services.anonymizer.test_anonymize import Blinded, Down, Haunted
+
+CAPTURE = CaptureId("fyn-2026", "car7-0601", "000001")
+RECIPE = scenes.RECIPE.model_copy(update={"stitch_recipe_id": "5f1c0a9be37d2468"})
+
+
+def panorama() -> bytes:
+    picture = scenes.street(512, 256)
+    scenes.paint(picture, scenes.FACE, 504, 120, 16, 16)
+    scenes.paint(picture, scenes.PLATE, 200, 130, 24, 8)
+    return jpeg.encode(picture, 95)
+
+
+def stitched(data: bytes, **changes: Any) -> PanoramaStitched:
+    fields: dict[str, Any] = {
+        "capture_id": str(CAPTURE), "rig_id": "ring", "recipe_id": "5f1c0a9be37d2468",
+        "captured_at": datetime(2026, 6, 1, 12, tzinfo=UTC), "pose": Pose(latitude=55.4, longitude=10.4, heading=12.0),
+        "key": stitched_key(str(CAPTURE), "5f1c0a9be37d2468").key, "sha256": hashlib.sha256(data).hexdigest(),
+        "width": 512, "height": 256,
+        "quality": Quality(sharpness=1, clipped_share=0, overlap_difference=0, coverage=1),
+    }  # fmt: skip
+    return PanoramaStitched.model_validate(fields | changes)
+
+
+class World:
+    """The twins behind the ports."""
+
+    def __init__(self) -> None:
+        self.blobs, self.ledger, self.streams = MemoryBlobs(), MemoryLedger(), MemoryStreams()
+
+    def ports(self, detector: Detector) -> Ports:
+        async def recipe() -> AnonymizeRecipe:
+            return scenes.RECIPE
+
+        return Ports(self.blobs, self.ledger, self.streams, detector, recipe)
+
+    async def put(self, data: bytes) -> None:
+        await self.blobs.put(stitched_key(str(CAPTURE), "5f1c0a9be37d2468"), data)
+
+    async def published(self) -> list[str]:
+        return [blob.ref.key async for blob in self.blobs.list(Bucket.PUBLISHED)]
+
+    def sent(self) -> list[Any]:
+        return [decode(record.data) for record in self.streams.records(Stream.PUBLICATIONS)]
+
+
+@pytest.fixture(name="world")
+def a_world() -> World:
+    return World()
+
+
+async def test_a_panorama_is_published_without_what_identifies(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    (message,) = world.sent()
+    assert isinstance(message, PanoramaPublished)
+    assert {box.kind for box in message.boxes} == {"face", "plate"}
+    assert next(box for box in message.boxes if box.kind == "face").west > next(b for b in message.boxes if b.kind == "face").east
+    published = await world.blobs.get(BlobRef(Bucket.PUBLISHED, message.key))
+    assert hashlib.sha256(published).hexdigest() == message.sha256
+    assert scan(published) == []
+    assert b"GPano:PoseHeadingDegrees" in published
+    beside = await world.blobs.get(publication_key(str(CAPTURE), message.recipe_id))
+    assert json.loads(beside) == message.model_dump(mode="json")
+    state = await world.ledger.state(CAPTURE)
+    assert state is not None
+    assert state.state == State.PUBLISHED
+
+
+async def test_the_audit_chain_says_what_was_done(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    (entry,) = [entry async for entry in world.ledger.audit_chain(CAPTURE.drive_id)]
+    body: dict[str, Any] = dict(entry.body)
+    assert body["action"] == "anonymizer.published"
+    assert body["input"]["sha256"] == hashlib.sha256(data).hexdigest()
+    assert body["recipe"] == RECIPE.model_dump(mode="json")
+    assert len(body["outcome"]["boxes"]) == 2
+
+
+async def test_a_second_delivery_is_only_told_of_again(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    detector = RectangleDetector()
+    await handle(stitched(data), world.ports(detector))
+    pixels = detector.pixels
+    await handle(stitched(data), world.ports(detector))
+    first, second = world.sent()
+    assert first == second
+    assert detector.pixels == pixels
+
+
+async def test_what_cannot_be_verified_is_held_and_not_written(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(Haunted()))
+    (message,) = world.sent()
+    assert isinstance(message, PanoramaHeld)
+    assert message.reason == Reason.NOT_VERIFIED
+    assert await world.published() == []
+    state = await world.ledger.state(CAPTURE)
+    assert state is not None
+    assert (state.state, state.reason) == (State.HELD, Reason.NOT_VERIFIED)
+
+
+async def test_without_a_detector_nothing_is_written_or_said(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    with pytest.raises(Unavailable):
+        await handle(stitched(data), world.ports(Down()))
+    assert await world.published() == []
+    assert world.sent() == []
+    assert await world.ledger.state(CAPTURE) is None
+    assert await world.ledger.finished(CAPTURE, "anonymizer", RECIPE.recipe_id) is None
+
+
+async def nothing_happened(world: World) -> bool:
+    told = (
+        world.sent() or await world.ledger.state(CAPTURE) or [entry async for entry in world.ledger.audit_chain(CAPTURE.drive_id)]
+    )
+    return not told and not await world.published()
+
+
+async def test_a_detector_that_went_blind_publishes_nothing(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    with pytest.raises(Unavailable, match="does not see"):
+        await handle(stitched(data), world.ports(Blinded()))
+    assert await nothing_happened(world)
+
+
+async def test_a_model_that_goes_blind_after_the_golden_picture_publishes_nothing(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    server = Server()
+    await server.detector.prove()
+    server.sees = False
+    with pytest.raises(Unavailable, match="golden picture"):
+        await handle(stitched(data), world.ports(server.detector))
+    assert len(server.asked) > 10
+    assert await nothing_happened(world)
+
+
+class Crash(Exception):
+    """The process died here."""
+
+
+class CrashingBlobs(MemoryBlobs):
+    """Dies instead of putting a JSON, until told otherwise."""
+
+    crashes = True
+
+    async def put(self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream") -> StoredBlob:
+        if self.crashes and ref.key.endswith(".json"):
+            raise Crash
+        return await super().put(ref, data, content_type)
+
+
+class CrashingLedger(MemoryLedger):
+    """Dies instead of noting the end, until told otherwise."""
+
+    crashes = True
+
+    async def finish(self, capture_id: CaptureId, stage: str, recipe_id: str, message: bytes) -> bytes:
+        if self.crashes:
+            raise Crash
+        return await super().finish(capture_id, stage, recipe_id, message)
+
+
+async def crashed_without_json(world: World, data: bytes) -> None:
+    world.blobs = blobs = CrashingBlobs()
+    await world.put(data)
+    with pytest.raises(Crash):
+        await handle(stitched(data), world.ports(RectangleDetector()))
+    blobs.crashes = False
+
+
+async def crashed_before_the_end(world: World, data: bytes) -> None:
+    world.ledger = ledger = CrashingLedger()
+    await world.put(data)
+    with pytest.raises(Crash):
+        await handle(stitched(data), world.ports(RectangleDetector()))
+    ledger.crashes = False
+
+
+async def agreed(world: World) -> PanoramaPublished:
+    """Message, JSON and JPEG say the same."""
+    (message,) = world.sent()
+    assert isinstance(message, PanoramaPublished)
+    assert decode(await world.blobs.get(publication_key(str(CAPTURE), message.recipe_id))) == message
+    assert hashlib.sha256(await world.blobs.get(BlobRef(Bucket.PUBLISHED, message.key))).hexdigest() == message.sha256
+    assert await world.ledger.finished(CAPTURE, "anonymizer", message.recipe_id) == encode(message)
+    state = await world.ledger.state(CAPTURE)
+    assert state is not None
+    assert state.state == State.PUBLISHED
+    return message
+
+
+async def test_a_crash_between_picture_and_json_is_worked_anew(world: World) -> None:
+    data = panorama()
+    await crashed_without_json(world, data)
+    assert await world.published() == [published_key(str(CAPTURE), RECIPE.recipe_id).key]
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    await agreed(world)
+
+
+async def test_a_crash_between_json_and_end_is_taken_up(world: World) -> None:
+    data = panorama()
+    await crashed_before_the_end(world, data)
+    detector = RectangleDetector()
+    await handle(stitched(data), world.ports(detector))
+    await agreed(world)
+    assert detector.pixels == 0
+    assert {entry.body["action"] async for entry in world.ledger.audit_chain(CAPTURE.drive_id)} == {"anonymizer.published"}
+
+
+@pytest.mark.parametrize("damage", [b"another picture", None])
+async def test_a_json_whose_picture_differs_is_not_taken_up(world: World, damage: bytes | None) -> None:
+    data = panorama()
+    await crashed_before_the_end(world, data)
+    ref = published_key(str(CAPTURE), RECIPE.recipe_id)
+    await (world.blobs.put(ref, damage) if damage else world.blobs.delete(ref))
+    detector = RectangleDetector()
+    await handle(stitched(data), world.ports(detector))
+    await agreed(world)
+    assert detector.pixels > 0
+
+
+async def test_the_json_of_another_pose_is_not_taken_up(world: World) -> None:
+    data = panorama()
+    await crashed_before_the_end(world, data)
+    moved = Pose(latitude=55.5, longitude=10.4)
+    await handle(stitched(data, pose=moved), world.ports(RectangleDetector()))
+    assert (await agreed(world)).pose == moved
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+async def test_a_redo_that_holds_leaves_nothing_published(world: World, json_too: bool) -> None:  # noqa: FBT001 - a parameter of the test
+    data = panorama()
+    await crashed_without_json(world, data)
+    if json_too:
+        await world.blobs.put(publication_key(str(CAPTURE), RECIPE.recipe_id), b"{}")
+    await handle(stitched(data), world.ports(Haunted()))
+    assert isinstance(world.sent()[0], PanoramaHeld)
+    assert await world.published() == []
+
+
+async def test_a_slower_worker_leaves_the_picture_of_the_faster_one(world: World) -> None:
+    class Overtaken(Haunted):
+        async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+            self.at += 1
+            if self.at == 1:
+                await handle(stitched(data), world.ports(RectangleDetector()))
+            return await super().detect(kind, images)
+
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(Overtaken()))
+    first, second = world.sent()
+    assert first == second
+    assert isinstance(first, PanoramaPublished)
+    assert len(await world.published()) == 2
+
+
+@pytest.mark.parametrize(
+    ("data", "changes", "reason"),
+    [
+        (panorama(), {"sha256": "0" * 64}, Reason.HASH_MISMATCH),
+        (panorama()[:3000], {}, Reason.CORRUPT_PANORAMA),
+        (panorama(), {"width": 1024, "height": 512}, Reason.CORRUPT_PANORAMA),
+        (b"no picture", {}, Reason.CORRUPT_PANORAMA),
+    ],
+)
+async def test_a_bad_panorama_is_rejected(world: World, data: bytes, changes: dict[str, Any], reason: Reason) -> None:
+    await world.put(data)
+    with pytest.raises(Rejected) as caught:
+        await handle(stitched(data, **changes), world.ports(RectangleDetector()))
+    assert caught.value.reason == reason
+    assert await world.published() == []

@@ -1,0 +1,161 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from panoveil.pixels import equirect
+from services.anonymizer.views import Crop, PlanName, Rectilinear, View, flat_plan, footprint, megapixels, panorama_plan, south
+from tests.unit.services.anonymizer import scenes
+
+WIDTH = 2048
+PLANS: list[PlanName] = ["fast", "standard", "thorough"]
+names = st.sampled_from(PLANS)
+
+
+def square(yaw: float, pitch: float, size: float, steps: int = 7) -> np.ndarray:
+    """Rays to the outline of a square of `size` radians, held upright towards (yaw, pitch)."""
+    side = np.linspace(-math.tan(size / 2), math.tan(size / 2), steps)
+    edge = np.full(steps, side[-1])
+    right = np.concatenate([side, side, edge, -edge])
+    down = np.concatenate([edge, -edge, side, side])
+    camera = Rectilinear(yaw, pitch, 2, 2, 1.0, WIDTH)
+    return camera.rays(right + 1, down + 1)
+
+
+def holds(view: View, rays: np.ndarray) -> bool:
+    if isinstance(view, Rectilinear):
+        points, ahead = view.project(rays)
+        return bool(ahead.all() and (points >= 0).all() and (points <= (view.width, view.height)).all())
+    assert isinstance(view, Crop)
+    pixels = equirect.to_pixels(rays, view.picture_width).astype(np.float64) + 0.5
+    x = (pixels[:, 0] - view.x) % view.picture_width * view.scale
+    y = (pixels[:, 1] - view.y) * view.scale
+    return bool((x <= view.width).all() and (y >= 0).all() and (y <= view.height).all())
+
+
+@given(
+    name=names,
+    second=st.booleans(),
+    yaw=st.floats(-math.pi, math.pi),
+    pitch=st.floats(-math.pi / 2, math.pi / 2),
+    size=st.floats(0.01, math.radians(9)),
+)
+def test_every_object_of_nine_degrees_lies_whole_in_some_view(
+    name: PlanName, yaw: float, pitch: float, size: float, *, second: bool
+) -> None:
+    rays = square(yaw, pitch, size)
+    assert any(holds(view, rays) for view in panorama_plan(WIDTH, name, second=second))
+
+
+@given(names, st.floats(-math.pi, math.pi), st.floats(-12, 6))
+def test_small_objects_near_the_horizon_are_seen_enlarged(name: PlanName, yaw: float, degrees: float) -> None:
+    rays = square(yaw, math.radians(degrees), math.radians(3))
+    seen = [view.scale for view in panorama_plan(4096, name) if isinstance(view, Crop) and holds(view, rays)]
+    assert max(seen) >= 1.5
+
+
+@given(
+    width=st.integers(40, 3000), height=st.integers(40, 3000), second=st.booleans(),
+    left=st.floats(0, 1), top=st.floats(0, 1), across=st.floats(0.02, 1), down=st.floats(0.02, 1),
+)  # fmt: skip
+def test_every_object_of_a_photo_lies_whole_in_some_view(
+    width: int, height: int, left: float, top: float, across: float, down: float, *, second: bool
+) -> None:
+    x0, y0 = left * width * (1 - across), top * height * (1 - down)
+    box = (x0, y0, x0 + across * width, y0 + down * height)
+    shown = [footprint(view) for view in flat_plan(width, height, "standard", second=second)]
+    slack = 1e-3
+    assert any(
+        s[0] <= box[0] + slack and s[1] <= box[1] + slack and s[2] >= box[2] - slack and s[3] >= box[3] - slack for s in shown
+    )
+
+
+@given(name=names, second=st.booleans(), width=st.integers(64, 400))
+def test_views_are_what_detectors_take(name: PlanName, width: int, *, second: bool) -> None:
+    plan = panorama_plan(width * 32, name, second=second)
+    assert all(view.width % 32 == 0 and view.height % 32 == 0 and view.width > 0 and view.height > 0 for view in plan)
+
+
+def test_the_second_look_has_other_scales_and_other_edges() -> None:
+    first, second = ({(view.x, view.scale) for view in panorama_plan(WIDTH, "standard", second=look) if isinstance(view, Crop)}
+                     for look in (False, True))  # fmt: skip
+    assert not {scale for _, scale in first} & {scale for _, scale in second}
+    assert not {x for x, _ in first} & {x for x, _ in second}
+
+
+def test_a_plan_of_a_4096_panorama_costs_what_the_readme_says() -> None:
+    cost = {
+        name: tuple(round(megapixels(panorama_plan(4096, name, second=second))) for second in (False, True)) for name in PLANS
+    }
+    assert cost == {"fast": (8, 4), "standard": (14, 8), "thorough": (41, 26)}
+
+
+def test_finer_levels_end_nearer_to_the_horizon() -> None:
+    assert south(4096, 1) < south(4096, 2) < south(8192, 2) < 0
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.5, 1.0, 1.5, 2.0])
+def test_a_crop_shows_what_it_locates_also_across_the_edge(scale: float) -> None:
+    picture = scenes.street(WIDTH, WIDTH // 2)
+    scenes.paint(picture, scenes.FACE, WIDTH - 16, 460, 48, 32)
+    view = Crop(WIDTH - 128, 400, 512, 256, scale, WIDTH, WIDTH // 2, wraps=True)
+    shown = view.sample(picture)
+    red = np.argwhere((shown[..., 0] > 200) & (shown[..., 1] < 60))
+    (top, left), (bottom, right) = red.min(axis=0), red.max(axis=0) + 1
+    (box,) = view.locate(np.array([[left, top, right, bottom]], np.float32))
+    assert shown.shape == (256, 512, 3)
+    assert np.abs(box - (WIDTH - 16, 460, WIDTH + 32, 492)).max() <= max(1.0, 1 / scale)
+
+
+def test_a_crop_beyond_the_edge_of_a_photo_is_grey_and_its_boxes_are_cut_off() -> None:
+    view = Crop(0, 0, 128, 128, 1.0, 100, 80, wraps=False)
+    shown = view.sample(np.zeros((80, 100, 3), np.uint8))
+    assert (shown[80:] == 114).all()
+    assert (shown[:80, :100] == 0).all()
+    assert view.locate(np.array([[90, 70, 128, 128]], np.float32)).tolist() == [[90, 70, 100, 80]]
+
+
+@given(st.floats(-math.pi, math.pi), st.floats(-1.2, 1.2), st.floats(0, 0.8), st.floats(0, 0.8))
+def test_a_rectilinear_box_encloses_what_its_outline_shows(yaw: float, pitch: float, left: float, top: float) -> None:
+    view = Rectilinear(yaw, pitch, 320, 320, 200.0, WIDTH)
+    box = np.array([left * 320, top * 320, left * 320 + 60, top * 320 + 60], np.float32)
+    x0, y0, x1, y1 = view.locate(box[None])[0]
+    inside = view.rays(np.array([box[0] + 1, box[2] - 1, box[0] + 30]), np.array([box[1] + 1, box[3] - 1, box[1] + 30]))
+    pixels = equirect.to_pixels(inside, WIDTH) + 0.5
+    assert ((pixels[:, 0] - x0) % WIDTH <= x1 - x0 + 1).all()
+    assert (pixels[:, 1] >= y0 - 1).all()
+    assert (pixels[:, 1] <= y1 + 1).all()
+
+
+@given(st.floats(-math.pi, math.pi), st.floats(-1.5, 1.5), st.floats(1, 319), st.floats(1, 319))
+def test_rays_and_points_are_inverse(yaw: float, pitch: float, x: float, y: float) -> None:
+    view = Rectilinear(yaw, pitch, 320, 320, 200.0, WIDTH)
+    point, ahead = view.project(view.rays(np.array(x), np.array(y)))
+    assert ahead
+    assert np.abs(point - (x, y)).max() < 0.05
+
+
+def test_a_box_round_the_nadir_spans_all_columns() -> None:
+    view = Rectilinear(0.3, -1.4, 320, 320, 200.0, WIDTH)
+    (point, _) = view.project(np.array([0.0, 1.0, 0.0]))
+    box = np.array([[point[0] - 20, point[1] - 20, point[0] + 20, point[1] + 20]], np.float32)
+    x0, y0, x1, y1 = view.locate(box)[0]
+    assert (x0, x1, y1) == (0, WIDTH, WIDTH // 2)
+    assert y0 < WIDTH // 2
+
+
+@pytest.mark.parametrize("focal", [80.0, 200.0, 400.0])
+def test_a_rectilinear_view_shows_what_it_locates(focal: float) -> None:
+    picture = scenes.street(WIDTH, WIDTH // 2)
+    scenes.paint(picture, scenes.FACE, WIDTH - 20, 780, 60, 40)
+    view = Rectilinear(math.pi, -0.9, 480, 480, focal, WIDTH)
+    shown = view.sample(picture)
+    red = np.argwhere((shown[..., 0] > 180) & (shown[..., 1] < 80))
+    (top, left), (bottom, right) = red.min(axis=0), red.max(axis=0) + 1
+    x0, y0, x1, y1 = view.locate(np.array([[left, top, right, bottom]], np.float32))[0]
+    assert x0 <= WIDTH - 20 + 8
+    assert x1 >= WIDTH + 40 - 8
+    assert y0 <= 780 + 8
+    assert y1 >= 820 - 8

@@ -1,0 +1,42 @@
+import numpy as np
+import pytest
+
+from simulator.rigs import demo_rig
+from simulator.street import Street
+
+_WIDTH = 512
+
+
+@pytest.fixture(scope="module")
+def street() -> Street:
+    return Street(1, 3, _WIDTH)
+
+
+def test_the_sky_is_above_the_road_below_and_something_between(street: Street) -> None:
+    rig = demo_rig(_WIDTH)
+    frame = street.frame(rig, rig.lenses[0], 1).astype(float)
+    top, bottom = frame[:20].mean(axis=(0, 1)), frame[-20:].mean(axis=(0, 1))
+    assert top[2] > 150
+    assert bottom.max() < 140
+    assert frame.std() > 30
+
+
+def test_neighbouring_captures_differ_and_the_same_one_does_not(street: Street) -> None:
+    rig = demo_rig(_WIDTH)
+    first, again, next_one = (street.frame(rig, rig.lenses[2], capture) for capture in (0, 0, 1))
+    assert (first == again).all()
+    assert np.abs(first.astype(int) - next_one).mean() > 3
+
+
+def test_the_truth_scales_with_the_panorama(street: Street) -> None:
+    rig = demo_rig(_WIDTH)
+    coarse, fine = (street.truth(rig, 1, width) for width in (_WIDTH, 4096))
+    assert len(fine) > len(coarse)
+    assert {item.kind for capture in range(3) for item in street.truth(rig, capture, 4096)} == {"face", "plate"}
+    assert all(item.height_px >= 5 and 0.25 <= item.visible <= 1 for item in fine)
+    assert all(-57 < item.south < item.north < 10 for item in fine)
+
+
+def test_a_street_has_an_end(street: Street) -> None:
+    with pytest.raises(IndexError, match="built for 3 captures"):
+        street.station(3)
