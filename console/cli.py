@@ -1,7 +1,9 @@
 """Every command of `panoveil`: options in, one function called, text out."""
 
 import asyncio
+import contextlib
 import json
+import signal
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -112,11 +114,13 @@ def anonymize(
 
 @app.command()
 def up(out: Annotated[Path, typer.Option(help="Where the logs go.")] = stacks.STATE / "up") -> None:
-    """Run emulator, Triton and services until Ctrl-C, so that other commands (status, the agent) find them."""
-    asyncio.run(_up(out))
+    """Run emulator, Triton and services until Ctrl-C or SIGTERM, so that other commands (status, the agent) find them."""
+    with contextlib.suppress(asyncio.CancelledError):
+        asyncio.run(_up(out))
 
 
 async def _up(folder: Path) -> None:
+    _cancelled_by_signals()
     async with stacks.running(folder, {}) as stack:
         _OUT.print(
             f"Running. `panoveil status` finds it; another shell does after: set -a; . {stacks.ENVIRONMENT_FILE}", soft_wrap=True
@@ -129,6 +133,14 @@ async def _up(folder: Path) -> None:
                 await asyncio.sleep(1)
         except asyncio.CancelledError:
             _OUT.print("Stopping")
+
+
+def _cancelled_by_signals() -> None:
+    """Let Ctrl-C and SIGTERM cancel this task, also where whoever started us ignores Ctrl-C, as shells do for background jobs."""
+    task = asyncio.current_task()
+    if task is not None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
 
 @app.command()

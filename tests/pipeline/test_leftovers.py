@@ -52,8 +52,11 @@ def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     mark = str(tmp_path)
     environment = {**os.environ, "PANOVEIL_TEST_MARK": mark}
     command = [sys.executable, "-m", "console", "up", "--out", str(tmp_path)]
+    # As a background job of a shell: Ctrl-C is ignored unless the command asks for it itself.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     with (tmp_path / "up.log").open("wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    signal.signal(signal.SIGINT, before)
     yield process, mark
     process.kill()
     process.wait()
@@ -64,7 +67,7 @@ def up(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
 EVERYTHING = {"ministack", "tritonserver", "triton_python_backend_stub", "MultiLangDaemon", "streams/_kcl/child"}
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
 def test_nothing_is_left(up: tuple[subprocess.Popen[bytes], str], how: signal.Signals) -> None:
     process, mark = up
     assert until(mark, EVERYTHING)

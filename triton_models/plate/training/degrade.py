@@ -5,7 +5,7 @@ import numpy as np
 
 from .arrays import Floats, Pixels
 
-NIGHT = 0.08
+NIGHT = 0.12
 GREY = 110.0
 
 

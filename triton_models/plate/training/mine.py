@@ -2,6 +2,7 @@
 
 import logging
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -18,6 +19,10 @@ TILE = 1024
 DOUBTFUL = 0.08
 LIKELY = 0.35
 MOST_A_PANORAMA = 150
+SCALES = (0.5, 1.0, 2.0)
+"""Scales at which panoramas are mined: those of the views that will show them to the finished detector."""
+MIDDLE = (0.25, 0.6)
+"""Rows of a panorama's band, as shares of its height, that are mined enlarged: the street, not the sky and not the road."""
 ROAD = (0.35, 0.85)
 """Rows of a dash-cam frame, as shares of its height, in which plates are."""
 
@@ -32,11 +37,20 @@ def mine(served: Served, sources: Sources) -> list[HardNegative]:
 
 
 def _mistakes(served: Served, index: int, frame: Frame) -> list[HardNegative]:
-    """List the strongest false boxes of a panorama, at its own size."""
-    boxes, scores = detect(served, frame.image)
+    """List the strongest false boxes of a panorama at every scale."""
+    return [miss for scale in SCALES for miss in _mistakes_at(served, index, frame, scale)]
+
+
+def _mistakes_at(served: Served, index: int, frame: Frame, scale: float) -> list[HardNegative]:
+    rows = MIDDLE if scale > 1 else (0.0, 1.0)
+    top, bottom = (int(share * frame.image.shape[0]) for share in rows)
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    shown = np.asarray(cv2.resize(frame.image[top:bottom], None, fx=scale, fy=scale, interpolation=how), np.uint8)
+    boxes, scores = detect(served, shown)
+    boxes = np.asarray(boxes / scale + np.array([0, top, 0, top]), np.float32)
     wrong = (scores > DOUBTFUL) & ~touches(boxes, frame.unknown)
     order = np.argsort(-scores[wrong])[:MOST_A_PANORAMA]
-    return [HardNegative(index, (float(b[0] + b[2]) / 2, float(b[1] + b[3]) / 2), 1.0) for b in boxes[wrong][order]]
+    return [HardNegative(index, (float(b[0] + b[2]) / 2, float(b[1] + b[3]) / 2), scale) for b in boxes[wrong][order]]
 
 
 def _set_aside(served: Served, frame: Frame) -> None:

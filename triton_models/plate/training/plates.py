@@ -7,10 +7,12 @@ import numpy as np
 
 from .arrays import Colour, Floats, Pixels
 from .fonts import letters
-from .styles import BLUE, STYLES, Style
+from .styles import AMERICAN, BLUE, STYLES, Style
 
 LETTERS = "ABCDEFGHJKLMNPRSTUVWXYZ"
 SCALE = 0.75
+FRAMED, FRAMED_ABROAD = 0.15, 0.5
+FRAMES: tuple[Colour, ...] = ((20, 20, 22), (45, 45, 48), (150, 152, 155), (205, 205, 208), (30, 50, 110))
 WEIGHTS = np.array([style.weight for style in STYLES]) / sum(style.weight for style in STYLES)
 
 
@@ -25,6 +27,8 @@ def random_plate(rng: np.random.Generator, fonts: list[Path]) -> Pixels:
     top, bottom = _small_print(rng, plate, style, font, ink, (top, bottom))
     _characters(rng, plate, _text(rng, style), font, ink, (left, top, right, bottom))
     _furniture(rng, plate)
+    if rng.random() < (FRAMED_ABROAD if style.size == AMERICAN else FRAMED):
+        _frame(rng, plate, font)
     return _weather(rng, plate)
 
 
@@ -131,6 +135,19 @@ def _furniture(rng: np.random.Generator, plate: Pixels) -> None:
         cv2.circle(plate, spot, int(0.09 * height), [int(c) for c in rng.integers(40, 255, 3)], -1)
     if rng.random() < 0.2:
         plate[int(0.92 * height) :] = rng.integers(10, 60)
+
+
+def _frame(rng: np.random.Generator, plate: Pixels, font: Path) -> None:
+    """Lay a dealer's frame over the plate's edge, plain or with a name on its broader lower bar."""
+    height, width = plate.shape[:2]
+    paint = FRAMES[int(rng.integers(len(FRAMES)))]
+    edge, top, bottom = (int(share * height) for share in (rng.uniform(0.02, 0.06), rng.uniform(0.02, 0.13), rng.uniform(0.04, 0.2)))
+    plate[:top] = plate[height - bottom :] = paint
+    plate[:, :edge] = plate[:, width - edge :] = paint
+    if bottom > 0.1 * height:
+        word = "".join(LETTERS[int(i)] for i in rng.integers(len(LETTERS), size=int(rng.integers(5, 12))))
+        ink = (20, 20, 22) if sum(paint) > 380 else (225, 225, 220)
+        stamp(plate, word, font, ink, (width // 6, height - bottom + 2, 5 * width // 6, height - 2))
 
 
 def _weather(rng: np.random.Generator, plate: Pixels) -> Pixels:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .arrays import Boxes, Floats, Pixels
 
-LABEL_MARGIN = 0.04
+LABEL_MARGIN = 0.08
 """Synthetic boxes are grown by this share a side, because people draw boxes loosely."""
 
 

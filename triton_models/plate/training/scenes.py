@@ -14,11 +14,11 @@ from .plates import random_plate
 from .pose import Pose, lay, random_pose
 from .sources import Frame, Sources
 
-SIDE = 192
-SMALLEST, LARGEST = 6.5, 56.0
+SIDE = 256
+SMALLEST, LARGEST = 6.5, 68.0
 TOO_SMALL = 5.0
 TOO_HIDDEN = 0.45
-UPSAMPLED = 0.22
+UPSAMPLED = 0.32
 CLUTTERED = 0.2
 
 
@@ -48,7 +48,7 @@ Recipe = Callable[[np.random.Generator, Kitchen, int], Scene]
 
 
 def random_scene(rng: np.random.Generator, kitchen: Kitchen) -> Scene:
-    """Cook one crop of 192 x 192, degraded, some of them enlarged twofold as small plates are."""
+    """Cook one crop of 256 x 256, degraded, some of them enlarged twofold as small plates are."""
     side = SIDE // 2 if rng.random() < UPSAMPLED else SIDE
     raw = RECIPES[int(rng.choice(len(RECIPES), p=SHARES))](rng, kitchen, side)
     scene = _sorted(raw, side)
@@ -110,7 +110,7 @@ def street(rng: np.random.Generator, kitchen: Kitchen, side: int) -> Scene:
         return _mistake(rng, kitchen, side)
     panoramas = kitchen.sources.panoramas
     frame = panoramas[int(rng.integers(len(panoramas)))]
-    scale = float(np.exp(rng.uniform(np.log(0.4), np.log(1.6)))) * 5760 / frame.image.shape[1]
+    scale = float(np.exp(rng.uniform(np.log(0.3), np.log(2.2))))
     height, width = frame.image.shape[:2]
     target = (float(rng.uniform(0, width)), float(rng.uniform(0.1, 0.9) * height))
     return _cut(rng, frame, target, scale, side)
@@ -299,4 +299,4 @@ def empty(rng: np.random.Generator, kitchen: Kitchen, side: int) -> Scene:
 
 
 RECIPES: tuple[Recipe, ...] = (ride, replated, planted, transplanted, empty)
-SHARES = (0.24, 0.24, 0.18, 0.15, 0.19)
+SHARES = (0.22, 0.23, 0.2, 0.15, 0.2)

@@ -27,8 +27,8 @@ AGREES = 0.4
 class SecondPlan:
     """How the verifier is trained."""
 
-    iterations: int = 600
-    batch: int = 24
+    iterations: int = 2400
+    batch: int = 32
     fresh: int = 8
     pool: int = 3000
     rate: float = 2e-3

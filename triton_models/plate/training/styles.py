@@ -86,6 +86,16 @@ STYLES = (
         weight=5,
     ),
     Style(
+        "us-plain",
+        AMERICAN,
+        ("AAA 9999", "AAA-9999", "999 AAA", "AA 9999", "9A9999", "AAAAAA", "AA/9999"),
+        grounds=(WHITE, CREAM, GREY, (235, 205, 120), (165, 195, 225), (185, 215, 170), (225, 190, 160)),
+        inks=(BLUE, BLACK, RED, GREEN, (90, 40, 30)),
+        border=None,
+        pictorial=True,
+        weight=3,
+    ),
+    Style(
         "us-dark",
         AMERICAN,
         ("AAA 999", "AAA 9999", "AA 9999"),

@@ -28,12 +28,12 @@ log = logging.getLogger(__name__)
 class Plan:
     """How long and how hard to train; iterations are counted from the start of the whole run."""
 
-    iterations: int = 2600
-    cooldown: int = 900
-    mine_at: tuple[int, ...] = (1000,)
-    batch: int = 16
-    fresh: int = 4
-    pool: int = 4000
+    iterations: int = 14000
+    cooldown: int = 6000
+    mine_at: tuple[int, ...] = (1500, 5000, 9000)
+    batch: int = 32
+    fresh: int = 10
+    pool: int = 5000
     rate: float = 3e-3
     decay: float = 1e-2
     warmup: int = 150
