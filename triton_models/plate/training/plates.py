@@ -141,7 +141,9 @@ def _frame(rng: np.random.Generator, plate: Pixels, font: Path) -> None:
     """Lay a dealer's frame over the plate's edge, plain or with a name on its broader lower bar."""
     height, width = plate.shape[:2]
     paint = FRAMES[int(rng.integers(len(FRAMES)))]
-    edge, top, bottom = (int(share * height) for share in (rng.uniform(0.02, 0.06), rng.uniform(0.02, 0.13), rng.uniform(0.04, 0.2)))
+    edge, top, bottom = (
+        int(share * height) for share in (rng.uniform(0.02, 0.06), rng.uniform(0.02, 0.13), rng.uniform(0.04, 0.2))
+    )
     plate[:top] = plate[height - bottom :] = paint
     plate[:, :edge] = plate[:, width - edge :] = paint
     if bottom > 0.1 * height:
