@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from services.anonymizer.merge import merged
 from services.anonymizer.metadata import described, scan
 from services.anonymizer.obfuscate import obfuscated, share
 from services.anonymizer.regions import KINDS, Extent, Kind, Rect, Region, coverage, grown, mask
-from services.anonymizer.views import View, flat_plan, footprint, panorama_plan
+from services.anonymizer.views import View, flat_plan, looking_at, panorama_plan
 
 Picture = NDArray[np.uint8]
 
@@ -29,6 +30,9 @@ NEAR = ((24.0, 1.75), (80.0, 2.5))
 
 AGAIN = 1.25
 """By how much a detection must exceed its threshold from the third look on; see `Verification`."""
+
+BLOCK = 24
+"""Pixels from a rectangle up to which the feather and the blocks of the JPEG carry its change."""
 
 COVERED = 0.9
 """Share of a detection that must lie under obfuscation for it to count as gone; see `_uncovered`."""
@@ -167,25 +171,26 @@ class Verification:
         """Return what the detector finds in the decoded bytes outside of `rects`."""
         picture = await asyncio.to_thread(_decoded, data)
         again = self.last is not None
-        found = await look(picture, await asyncio.to_thread(self._views, picture), self.detector, self.recipe)
+        found = await look(picture, await asyncio.to_thread(self._views, picture, rects), self.detector, self.recipe)
         self.last = picture
         sure = [region for region in found if not again or region.score >= AGAIN * needed(region, self.recipe)]
         return await asyncio.to_thread(_uncovered, sure, rects, self.extent)
 
-    def _views(self, picture: Picture) -> tuple[View, ...]:
-        """Return the second plan's views, from the second round on those in which a pixel differs from the last round's."""
+    def _views(self, picture: Picture, rects: tuple[Rect, ...]) -> tuple[View, ...]:
+        """Return the second plan's views, from the second round on only of what differs from the last round's picture."""
         views = plan(self.extent, self.recipe, second=True)
         if self.last is None:
             return views
-        differs = (picture != self.last).any(axis=2)
-        return tuple(view for view in views if _shows(view, differs, self.extent))
+        changed = [rect for rect in map(self._rimmed, rects) if self._differs(picture, rect)]
+        return looking_at(views, [(rect.x0, rect.y0, rect.x1, rect.y1) for rect in changed])
 
+    def _rimmed(self, rect: Rect) -> Rect:
+        """Return the pixels that obfuscating a rectangle may have changed, in whole blocks of the JPEG."""
+        return grown(Region("face", 0.0, rect.x0 - BLOCK, rect.y0 - BLOCK, rect.x1 + BLOCK, rect.y1 + BLOCK), 0.0, self.extent)
 
-def _shows(view: View, differs: NDArray[np.bool_], extent: Extent) -> bool:
-    """Whether some pixel that differs may be seen in the view; eight pixels of rim for what resampling mixes in."""
-    x0, y0, x1, y1 = footprint(view)
-    rect = grown(Region("face", 0.0, x0 - 8, y0 - 8, x1 + 8, y1 + 8), 0.0, extent)
-    return any(bool(differs[piece].any()) for piece in rect.pieces(extent.width))
+    def _differs(self, picture: Picture, rect: Rect) -> bool:
+        last = cast("Picture", self.last)
+        return any(not np.array_equal(picture[piece], last[piece]) for piece in rect.pieces(self.extent.width))
 
 
 def _decoded(data: bytes) -> Picture:

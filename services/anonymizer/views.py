@@ -11,7 +11,7 @@ crops of it serve; above and below, rectilinear views look upright, since detect
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, cast
 
 import cv2
@@ -22,10 +22,14 @@ from panoveil.pixels import equirect
 
 Picture = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
+Box = tuple[float, float, float, float]
 PlanName = Literal["fast", "standard", "thorough"]
 
 MULTIPLE = 32
 """Detectors take pictures whose sides are multiples of this."""
+
+RIM = 96
+"""View pixels round a box that are looked at once more when the box has changed."""
 
 GREY = (114, 114, 114)
 """What lies beyond the edge of a flat picture."""
@@ -50,6 +54,10 @@ class View(Protocol):
 
     def locate(self, boxes: Boxes) -> Boxes:
         """Return boxes [n, 4] of the view as boxes [n, 4] of the picture, each enclosing what the view's box shows."""
+        ...
+
+    def around(self, box: Box) -> "View | None":
+        """Return a view at this scale of a box of the picture and its neighbourhood; None where this view does not show the box."""
         ...
 
 
@@ -85,6 +93,21 @@ class Crop:
             source = cast("Picture", cv2.resize(source, None, fx=self.scale, fy=self.scale, interpolation=how))
         return _fitted(source, self.width, self.height)
 
+    def around(self, box: Box) -> "Crop | None":
+        """Return the part of this view that shows a box of the picture and 96 view pixels round it; None where it shows none of it."""
+        x0, y0, x1, y1 = box
+        left = (x0 - self.x) % self.picture_width if self.wraps else x0 - self.x
+        if left * self.scale >= self.width:
+            left -= self.picture_width
+        columns = _within(left * self.scale, (left + x1 - x0) * self.scale, self.width)
+        rows = _within((y0 - self.y) * self.scale, (y1 - self.y) * self.scale, self.height)
+        if columns is None or rows is None:
+            return None
+        x, y = self.x + math.floor(columns[0] / self.scale), self.y + math.floor(rows[0] / self.scale)
+        x = x % self.picture_width if self.wraps else x
+        width, height = (_multiple(high - low + self.scale) for low, high in (columns, rows))
+        return replace(self, x=x, y=y, width=min(width, self.width), height=min(height, self.height))
+
     def locate(self, boxes: Boxes) -> Boxes:
         """Scale and shift; the part beyond a flat picture's edge is cut off."""
         moved = boxes / np.float32(self.scale) + np.array([self.x, self.y, self.x, self.y], np.float32)
@@ -93,6 +116,13 @@ class Crop:
             return normalised(moved, self.picture_width)
         moved[:, 0::2] = moved[:, 0::2].clip(0, self.picture_width)
         return moved
+
+
+def _within(low: float, high: float, length: int) -> tuple[float, float] | None:
+    """Widen a stretch of one side of a view and cut it to the view; None where nothing of the stretch itself lies in it."""
+    if high <= 0 or low >= length:
+        return None
+    return max(low - RIM, 0.0), min(high + RIM, float(length))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +144,13 @@ class Rectilinear:
         cos, sin = math.cos(self.yaw), math.sin(self.yaw)
         rays = (right * cos + forward * sin, lowered, forward * cos - right * sin)
         return np.stack(np.broadcast_arrays(*rays), axis=-1).astype(np.float32)
+
+    def around(self, box: Box) -> "Rectilinear | None":
+        """Return this view where it shows something of a box of the picture, else None: these views are small, and coarse."""
+        x0, y0, x1, y1 = footprint(self)
+        apart = (box[0] - x0) % self.picture_width
+        beside = apart >= x1 - x0 and apart + box[2] - box[0] <= self.picture_width
+        return None if beside or box[1] >= y1 or box[3] <= y0 else self
 
     def project(self, rays: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return points [..., 2] of the view for rays [..., 3], and which of them lie in front of the camera."""
@@ -225,10 +262,14 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Scales:
-    """What a plan is made from: levels near the horizon, `cap` the scale towards the poles, `flat` the finest scale of a photo."""
+    """What a plan is made from: levels near the horizon, scales towards the zenith and the nadir, the finest scale of a photo.
+
+    Nobody is near who is seen that steeply from below, and what is seen steeply from above is near: coarse scales serve both.
+    """
 
     levels: tuple[Level, ...]
-    cap: float
+    zenith: float
+    nadir: float
     flat: float
 
 
@@ -242,14 +283,14 @@ LIMIT = 45.0
 """Degrees off the horizon up to which crops serve."""
 
 _FIRST: dict[PlanName, Scales] = {
-    "fast": Scales((Level(1.5, 8), Level(0.75, 25), Level(0.375, LIMIT)), 0.35, 1.0),
-    "standard": Scales((Level(2, 10), Level(1, 30), Level(0.5, LIMIT), Level(0.25, LIMIT)), 0.5, 2.0),
-    "thorough": Scales((Level(3, 15), Level(2, 30), Level(1, LIMIT), Level(0.5, LIMIT), Level(0.25, LIMIT)), 1.0, 3.0),
+    "fast": Scales((Level(1.5, 8), Level(0.75, 20), Level(0.375, LIMIT)), 0.25, 0.35, 1.0),
+    "standard": Scales((Level(2, 8), Level(1, 20), Level(0.5, LIMIT), Level(0.25, LIMIT)), 0.25, 0.4, 2.0),
+    "thorough": Scales((Level(3, 15), Level(2, 30), Level(1, LIMIT), Level(0.5, LIMIT), Level(0.25, LIMIT)), 0.5, 1.0, 3.0),
 }
 _SECOND: dict[PlanName, Scales] = {
-    "fast": Scales((Level(1, 8), Level(0.5, 25), Level(0.25, LIMIT)), 0.25, 0.75),
-    "standard": Scales((Level(1.5, 8), Level(0.6, 35), Level(0.3, LIMIT)), 0.375, 1.5),
-    "thorough": Scales((Level(2.5, 15), Level(1.5, 30), Level(0.75, LIMIT), Level(0.375, LIMIT)), 0.75, 2.5),
+    "fast": Scales((Level(1, 8), Level(0.5, 20), Level(0.25, LIMIT)), 0.2, 0.25, 0.75),
+    "standard": Scales((Level(1.5, 8), Level(0.6, 30), Level(0.3, LIMIT)), 0.2, 0.3, 1.5),
+    "thorough": Scales((Level(2.5, 15), Level(1.5, 30), Level(0.75, LIMIT), Level(0.375, LIMIT)), 0.4, 0.75, 2.5),
 }
 _GRAZING = 1e-6
 _DROP = 2.0
@@ -266,7 +307,7 @@ def panorama_plan(width: int, name: PlanName, *, second: bool = False) -> tuple[
     """Views of a panorama of `width` x `width / 2`; `second` gives the verification's: other scales, other edges."""
     scales = (_SECOND if second else _FIRST)[name]
     offset = width // 16 if second else 0
-    rings = (ring for sign in (-1, 1) for ring in _ring(width, scales.cap, sign, offset))
+    rings = (ring for sign, scale in ((-1, scales.nadir), (1, scales.zenith)) for ring in _ring(width, scale, sign, offset))
     return tuple(view for level in scales.levels for view in _band(width, level, offset)) + tuple(rings)
 
 
@@ -278,6 +319,16 @@ def flat_plan(width: int, height: int, name: PlanName, *, second: bool = False) 
         views += _tiles(width, height, (0, height), scale, second=second)
         scale /= 2
     return tuple(views)
+
+
+def looking_at(plan: Sequence[View], boxes: Sequence[Box]) -> tuple[View, ...]:
+    """Return views of the neighbourhood of every box, in every scale in which the plan shows it, and of nothing else if that is less."""
+    return tuple(part for view in plan for part in _parts(view, boxes))
+
+
+def _parts(view: View, boxes: Sequence[Box]) -> tuple[View, ...]:
+    parts = tuple(dict.fromkeys(part for box in boxes if (part := view.around(box)) is not None))
+    return parts if megapixels(parts) < megapixels((view,)) else (view,)
 
 
 def megapixels(plan: Sequence[View]) -> float:

@@ -7,17 +7,17 @@ from panoveil.contracts.recipe import CODE_VERSION
 from services.anonymizer import anonymize, merge, metadata, obfuscate, regions, views
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
-    anonymize: ("NEAR", "AGAIN", "COVERED"),
+    anonymize: ("NEAR", "AGAIN", "BLOCK", "COVERED"),
     merge: ("SAME",),
     metadata: ("_XMP", "_XMP_NAMES", "_EXIF_TAGS", "_PHOTO_TAGS", "_GPS_TAGS"),
     obfuscate: ("_GREY", "_FEATHER", "_CELLS", "_SOFT"),
     regions: ("LEAST_MARGIN",),
     views: (
-        "MULTIPLE", "GREY", "REACH", "TILE", "LIMIT", "_FIRST", "_SECOND", "_GRAZING", "_DROP", "_PLATE", "_TALL", "_RING",
+        "MULTIPLE", "RIM", "GREY", "REACH", "TILE", "LIMIT", "_FIRST", "_SECOND", "_GRAZING", "_DROP", "_PLATE", "_TALL", "_RING",
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("2", "27c764746561d1ae")
+KNOWN = ("3", "96dddf16b8732627")
 
 
 def fingerprint() -> str:

@@ -1,4 +1,5 @@
 import math
+from typing import cast
 
 import numpy as np
 import pytest
@@ -6,7 +7,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panoveil.pixels import equirect
-from services.anonymizer.views import Crop, PlanName, Rectilinear, View, flat_plan, footprint, megapixels, panorama_plan, south
+from services.anonymizer.views import (
+    Crop,
+    PlanName,
+    Rectilinear,
+    View,
+    flat_plan,
+    footprint,
+    looking_at,
+    megapixels,
+    panorama_plan,
+    south,
+)
 from tests.unit.services.anonymizer import scenes
 
 WIDTH = 2048
@@ -89,7 +101,38 @@ def test_a_plan_of_a_4096_panorama_costs_what_the_readme_says() -> None:
     cost = {
         name: tuple(round(megapixels(panorama_plan(4096, name, second=second))) for second in (False, True)) for name in PLANS
     }
-    assert cost == {"fast": (8, 4), "standard": (14, 8), "thorough": (41, 26)}
+    assert cost == {"fast": (8, 4), "standard": (12, 7), "thorough": (37, 24)}
+
+
+def shows(view: View, box: tuple[float, float, float, float]) -> bool:
+    """Whether a view holds a box of the picture, and as much round it as an object there may need."""
+    x0, y0, x1, y1 = footprint(view)
+    left = (box[0] - x0) % WIDTH
+    return y0 <= box[1] and box[3] <= y1 and left + box[2] - box[0] <= x1 - x0
+
+
+def fineness(view: View) -> float:
+    """View pixels a picture pixel, or a radian."""
+    return view.scale if isinstance(view, Crop) else cast("Rectilinear", view).focal
+
+
+@given(
+    name=names, x=st.integers(0, WIDTH - 1), y=st.integers(0, WIDTH // 2 - 41),
+    width=st.integers(8, 120), height=st.integers(8, 40),
+)  # fmt: skip
+def test_a_closer_look_shows_a_box_at_every_scale_of_the_plan_and_costs_no_more(
+    name: PlanName, x: int, y: int, width: int, height: int
+) -> None:
+    box = (float(x), float(y), float(x + width), float(y + height))
+    whole = panorama_plan(WIDTH, name, second=True)
+    closer = looking_at(whole, [box])
+    assert {fineness(view) for view in whole if shows(view, box)} <= {fineness(view) for view in closer if shows(view, box)}
+    assert megapixels(closer) <= megapixels(whole)
+
+
+def test_a_closer_look_at_a_small_box_costs_little() -> None:
+    whole = panorama_plan(8192, "standard", second=True)
+    assert megapixels(looking_at(whole, [(4000.0, 2100.0, 4040.0, 2140.0)])) < megapixels(whole) / 20
 
 
 def test_finer_levels_end_nearer_to_the_horizon() -> None:
