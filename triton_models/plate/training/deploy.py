@@ -9,7 +9,8 @@ from .verifier import Verifier, cut
 
 ANSWERS = 256
 VERIFIED = 64
-FLOOR = 0.02
+FLOOR = 0.06
+"""No candidate below this can reach a final score of more than 0.25, its square root."""
 PEAK = (3, 5)
 
 
@@ -31,18 +32,23 @@ class Served(nn.Module):
 
 
 def reranked(verifier: nn.Module, pixels: Tensor, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
-    """Replace the best scores by the geometric mean with the verifier's; drop what was not verified."""
-    tried, before = boxes[:, :VERIFIED], scores[:, :VERIFIED]
-    opinion = torch.sigmoid(verifier(cut(pixels, tried))).view(-1, VERIFIED)
+    """Replace the best scores by the geometric mean with the verifier's; drop what was not verified.
+
+    Only as many places are looked at as the picture with the most candidates has, 64 at most.
+    """
+    count = (scores > 0).sum(dim=1).max().clamp(1, VERIFIED)
+    first = torch.arange(count, device=scores.device)
+    tried, before = boxes.index_select(1, first), scores.index_select(1, first)
+    opinion = torch.sigmoid(verifier(cut(pixels, tried))).view(boxes.shape[0], -1)
     after = torch.sqrt(before * opinion) * (before > 0).float()
-    best, order = F.pad(after, (0, ANSWERS - VERIFIED)).topk(ANSWERS, dim=1)
-    spare = F.pad(tried, (0, 0, 0, ANSWERS - VERIFIED))
+    best, order = F.pad(after, (0, ANSWERS)).topk(ANSWERS, dim=1)
+    spare = F.pad(tried, (0, 0, 0, ANSWERS))
     return spare.gather(1, order[..., None].expand(-1, -1, 4)), best
 
 
-def decode(heat: Tensor, reach: Tensor) -> tuple[Tensor, Tensor]:
-    """Pick peaks of the heat map and turn them into boxes: [N, 256, 4] and [N, 256]."""
-    scores = _peaks(torch.sigmoid(heat))
+def decode(heat: Tensor, reach: Tensor, floor: float = FLOOR) -> tuple[Tensor, Tensor]:
+    """Pick peaks of the heat map above `floor` and turn them into boxes: [N, 256, 4] and [N, 256]."""
+    scores = _peaks(torch.sigmoid(heat), floor)
     boxes = _boxes(reach)
     best, index = F.pad(scores.flatten(1), (0, ANSWERS)).topk(ANSWERS, dim=1)
     spare = F.pad(boxes.flatten(2).transpose(1, 2), (0, 0, 0, ANSWERS))
@@ -50,11 +56,11 @@ def decode(heat: Tensor, reach: Tensor) -> tuple[Tensor, Tensor]:
     return chosen * (best > 0).unsqueeze(-1).float(), best
 
 
-def _peaks(chance: Tensor) -> Tensor:
+def _peaks(chance: Tensor, floor: float) -> Tensor:
     """Keep the chances that are the highest around and above the floor; zero elsewhere."""
     tall, wide = PEAK
     around = F.max_pool2d(chance, PEAK, 1, (tall // 2, wide // 2))
-    return chance * ((chance >= around) & (chance > FLOOR)).float()
+    return chance * ((chance >= around) & (chance > floor)).float()
 
 
 def _boxes(reach: Tensor) -> Tensor:

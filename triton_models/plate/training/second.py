@@ -71,10 +71,10 @@ def examples(detector: Detector, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Return patches of the best candidates, their labels, and zero weight where the truth is unknown."""
     images = normalised(batch.images)
     heat, reach = detector(images.contiguous(memory_format=torch.channels_last))
-    boxes, scores = (part[:, :CANDIDATES] for part in decode(heat, reach))
+    boxes, scores = (part[:, :CANDIDATES] for part in decode(heat, reach, LEAST_SCORE))
     labels = (_overlap(boxes, batch.plates).amax(2) >= AGREES).float()
     touching = torch.maximum(_overlap(boxes, batch.plates).amax(2), _overlap(boxes, batch.unknown).amax(2)) > 0
-    sure = (scores > LEAST_SCORE) & ((labels > 0) | ~touching)
+    sure = (scores > 0) & ((labels > 0) | ~touching)
     return cut(images, _shaken(boxes))[sure.view(-1)], labels[sure], _balance(labels[sure])
 
 
