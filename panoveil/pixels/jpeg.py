@@ -4,15 +4,25 @@ libjpeg mends damaged files in silence and OpenCV lets it; a frame with its lowe
 libjpeg-turbo's own decoder (simplejpeg) reports what it mended, and it does not turn the image by its EXIF orientation.
 """
 
+from dataclasses import replace
+
+import cv2
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.reasons import Reason
+from panoveil.pixels.baseline import layout
 
 MAX_PIXELS = 200_000_000
 """More than any lens or panorama has: a header that claims more is damage, or an attack on memory."""
+
+RESTART = 8
+"""MCUs between two restart markers in what `encode_patchable` writes: they cost a hundredth of the file, and no time."""
+
+_BAND = 1024
+"""Rows encoded at a time: a multiple of 16 x 64, so that a band always ends with a whole interval, and with RST7 due."""
 
 
 def decode(data: bytes) -> NDArray[np.uint8]:
@@ -43,6 +53,26 @@ def encode(image: NDArray[np.uint8], quality: int) -> bytes:
     """Return uint8 [H, W, 3] RGB as a baseline JPEG, 4:2:0, without any metadata."""
     data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(image), quality, colorspace="RGB", colorsubsampling="420")
     return data
+
+
+def encode_patchable(image: NDArray[np.uint8], quality: int) -> bytes:
+    """Return the same with restart markers, which let `patch` replace some of its blocks without touching the others."""
+    height, width = image.shape[:2]
+    buffer = np.empty((min(height, _BAND), width, 3), np.uint8)  # one for all bands: fresh pages cost more than the conversion
+    bands = [_encoded_band(image[row : row + _BAND], buffer, quality) for row in range(0, height, _BAND)]
+    first = layout(bands[0])
+    start = int(first.segments[0, 0])
+    return replace(first, height=height).header() + b"\xff\xd7".join(band[start:-2] for band in bands) + bands[0][-2:]
+
+
+def _encoded_band(rows: NDArray[np.uint8], buffer: NDArray[np.uint8], quality: int) -> bytes:
+    blue_first = cv2.cvtColor(rows, cv2.COLOR_RGB2BGR, dst=buffer[: len(rows)])
+    settings = {
+        cv2.IMWRITE_JPEG_QUALITY: quality,
+        cv2.IMWRITE_JPEG_RST_INTERVAL: RESTART,
+        cv2.IMWRITE_JPEG_SAMPLING_FACTOR: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420,
+    }
+    return cv2.imencode(".jpg", blue_first, [value for pair in settings.items() for value in pair])[1].tobytes()
 
 
 def _corrupt(error: Exception) -> Rejected:

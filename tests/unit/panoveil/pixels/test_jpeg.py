@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.reasons import Reason
 from panoveil.pixels import jpeg
+from panoveil.pixels.baseline import layout
 
 
 @pytest.fixture(scope="module", name="image")
@@ -111,3 +112,16 @@ def test_what_is_written_has_no_metadata(data: bytes) -> None:
 
 def test_a_view_is_written_like_a_copy(image: NDArray[np.uint8]) -> None:
     assert jpeg.encode(image[:, ::2], 90) == jpeg.encode(image[:, ::2].copy(), 90)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (320, 240), (264, 1024), (72, 2100)])
+def test_a_patchable_jpeg_shows_what_a_plain_one_does(size: tuple[int, int]) -> None:
+    small = np.random.default_rng(2).integers(20, 235, (size[1] // 8, size[0] // 8, 3), dtype=np.uint8)
+    image = np.asarray(cv2.resize(small, size, interpolation=cv2.INTER_CUBIC), np.uint8)
+    data = jpeg.encode_patchable(image, 92)
+    found = layout(data)
+    assert (found.width, found.height, found.restart, found.unit) == (*size, jpeg.RESTART, (16, 16))
+    plain = np.abs(jpeg.decode(jpeg.encode(image, 92)).astype(int) - image)
+    error = np.abs(jpeg.decode(data).astype(int) - image)
+    assert error.mean() < 1.1 * plain.mean()
+    assert error.max() < 1.5 * plain.max()
