@@ -17,11 +17,11 @@ from PIL import Image, UnidentifiedImageError
 from panoveil.contracts.errors import Misconfigured, Rejected
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
+from panoveil.detection import Detector, Kind
 from panoveil.pixels import jpeg
 from services.anonymizer import metadata
 from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize
-from services.anonymizer.detector import Detector
-from services.anonymizer.regions import Extent, Kind, Rect
+from services.anonymizer.regions import Extent, Rect
 
 Picture = NDArray[np.uint8]
 

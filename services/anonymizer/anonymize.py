@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from panoveil import telemetry
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
+from panoveil.detection import KINDS, Detector, Kind
 from panoveil.pixels import jpeg
-from services.anonymizer.detector import Detector
 from services.anonymizer.merge import merged
 from services.anonymizer.metadata import described, scan
 from services.anonymizer.obfuscate import obfuscated, share
-from services.anonymizer.regions import KINDS, Extent, Kind, Rect, Region, coverage, grown, mask
+from services.anonymizer.regions import Extent, Rect, Region, coverage, grown, mask
 from services.anonymizer.views import View, flat_plan, looking_at, panorama_plan
 
 Picture = NDArray[np.uint8]

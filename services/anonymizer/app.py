@@ -9,9 +9,9 @@ from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import PanoramaStitched, decode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
+from panoveil.detection import TritonDetector
 from panoveil.runtime import Connections, serve
 from panoveil.streams import Handler, Record
-from services.anonymizer.adapters import TritonDetector
 from services.anonymizer.handler import STAGE, Ports, handle
 from services.anonymizer.settings import AnonymizerSettings
 

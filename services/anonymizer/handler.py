@@ -16,12 +16,12 @@ from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, publicat
 from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
+from panoveil.detection import Detector
 from panoveil.ledger import Ledger, State
 from panoveil.pixels import jpeg
 from panoveil.streams import Outgoing, RecordSink
 from services.anonymizer import metadata
 from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize
-from services.anonymizer.detector import Detector
 from services.anonymizer.regions import Extent, to_box
 
 STAGE = "anonymizer"

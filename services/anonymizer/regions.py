@@ -6,15 +6,13 @@ Coordinates are those of `views`: continuous pixels; in a panorama x0 lies in [0
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from panoveil.contracts.messages import PanoramaBox
-
-Kind = Literal["face", "plate"]
-KINDS: tuple[Kind, ...] = ("face", "plate")
+from panoveil.detection import Kind
 
 LEAST_MARGIN = 3.0
 """Pixels: what JPEG's blocks and subsampled colours may have carried out of a tight box."""

@@ -19,12 +19,9 @@ from console.stack.processes import Process
 from console.stack.triton_stamp import main as stamp
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.recipe import Model
+from panoveil.detection import KINDS, Detections, Golden, TritonDetector, street
 from panoveil.pixels import jpeg
-from services.anonymizer.adapters import TritonDetector
 from services.anonymizer.app import recipe_of
-from services.anonymizer.detector import Detections
-from services.anonymizer.golden import Golden, street
-from services.anonymizer.regions import KINDS
 from services.anonymizer.settings import AnonymizerSettings
 
 ROOT = Path(__file__).resolve().parents[2]

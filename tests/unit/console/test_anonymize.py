@@ -10,8 +10,8 @@ from PIL import Image
 
 from console.anonymize import Counts, Event, Finished, Started, anonymize_folder
 from panoveil.contracts.errors import Misconfigured, Unavailable
+from panoveil.detection import RectangleDetector
 from panoveil.pixels import jpeg
-from services.anonymizer.detector import RectangleDetector
 from services.anonymizer.metadata import scan
 from tests.unit.services.anonymizer import scenes
 from tests.unit.services.anonymizer.test_anonymize import Blinded, Down, Haunted

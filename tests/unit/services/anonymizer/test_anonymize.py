@@ -6,11 +6,11 @@ import pytest
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.messages import Pose
 from panoveil.contracts.reasons import Reason
+from panoveil.detection import Detections, Images, Kind, RectangleDetector
 from panoveil.pixels import jpeg
 from services.anonymizer import metadata
 from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize
-from services.anonymizer.detector import Detections, Images, RectangleDetector
-from services.anonymizer.regions import Extent, Kind, mask
+from services.anonymizer.regions import Extent, mask
 from tests.unit.services.anonymizer import scenes
 
 RECIPE = scenes.RECIPE

@@ -11,15 +11,14 @@ from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, publicat
 from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, PanoramaStitched, Pose, Quality, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
+from panoveil.detection import Detections, Detector, Images, Kind, RectangleDetector
 from panoveil.ledger import MemoryLedger, State
 from panoveil.pixels import jpeg
 from panoveil.streams import MemoryStreams
-from services.anonymizer.detector import Detections, Detector, Images, RectangleDetector
 from services.anonymizer.handler import Ports, handle
 from services.anonymizer.metadata import scan
-from services.anonymizer.regions import Kind
+from tests.unit.panoveil.detection.test_triton import Server
 from tests.unit.services.anonymizer import scenes
-from tests.unit.services.anonymizer.test_adapters import Server
 from tests.unit.services.anonymizer.test_anonymize import Blinded, Down, Haunted
 
 CAPTURE = CaptureId("fyn-2026", "car7-0601", "000001")

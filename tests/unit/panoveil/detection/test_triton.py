@@ -7,8 +7,8 @@ import pytest
 from tritonclient.utils import InferenceServerException
 
 from panoveil.contracts.errors import Misconfigured, Unavailable
-from services.anonymizer.adapters import TritonDetector, checked
-from services.anonymizer.regions import KINDS
+from panoveil.detection import KINDS, TritonDetector
+from panoveil.detection._triton import checked
 
 SHAPE = (2, 64, 96, 3)
 BOXES = np.zeros((2, 3, 4), np.float32)

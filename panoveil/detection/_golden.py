@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.anonymizer.regions import Kind
+from panoveil.detection._port import Kind
 
 Picture = NDArray[np.uint8]
 Colour = tuple[int, int, int]

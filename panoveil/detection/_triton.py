@@ -19,9 +19,8 @@ from tritonclient.utils import InferenceServerException
 
 from panoveil.contracts.errors import Misconfigured, Unavailable
 from panoveil.contracts.recipe import Model
-from services.anonymizer.detector import Detections, Images
-from services.anonymizer.golden import Golden, street
-from services.anonymizer.regions import KINDS, Kind
+from panoveil.detection._golden import Golden, street
+from panoveil.detection._port import KINDS, Detections, Images, Kind
 
 T = TypeVar("T")
 
@@ -133,9 +132,7 @@ class TritonDetector:
         facts, instances = await self._described(kind)
         known = self._facts.setdefault(kind, facts)
         if known != facts:
-            raise Misconfigured(
-                f"Triton now serves {facts} instead of {known}: restart the anonymizer to take it into its recipe"
-            )
+            raise Misconfigured(f"Triton now serves {facts} instead of {known}: restart the service to take it into its recipe")
         looks = (self._infer(kind, picture) for picture in _sizes(self.golden.picture, instances))
         answers = await asyncio.gather(*looks, return_exceptions=True)
         for answer in answers:

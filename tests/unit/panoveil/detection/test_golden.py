@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from services.anonymizer.golden import Golden, street
-from services.anonymizer.regions import KINDS, Kind
+from panoveil.detection import KINDS, Golden, Kind, street
 
 
 @pytest.fixture(scope="module", name="golden")
