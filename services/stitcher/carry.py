@@ -1,0 +1,176 @@
+"""What was found in a lens's frame, carried to where the panorama shows it.
+
+The stitcher draws what a lens sees along a ray where that ray leaves the proxy surface, however far away it really is. So the lens
+that found an object says exactly where it draws it itself. A neighbour draws the same object somewhere along a short arc, for it
+sees it from another place: the arc runs over every distance from 1.5 metres to the horizon or the road. Each lens that draws there at
+all adds one region.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from panoveil.contracts.recipe import StitchRecipe
+from panoveil.contracts.rig import Lens, Rig
+from panoveil.pixels import equirect, lenses
+from services.stitcher import proxy
+from services.stitcher.tables import Tables
+
+Floats = NDArray[np.floating[Any]]
+Box = tuple[float, float, float, float]
+
+NEAREST = 1.5
+"""Metres from a lens: nothing identifiable is nearer."""
+
+_DISTANCES = 6
+_STEPS = 8
+_SLACK = 0.02
+"""Share of a region's side that is added at each end: what bulges out between two samples."""
+
+_SLOPE = 1.5
+"""A street that falls away has its surface this many times as far as a level one."""
+
+_LEAST_CLEARANCE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A rectangle of the panorama, radians: west in [-pi, pi), east from west on and at most a whole turn further."""
+
+    west: float
+    east: float
+    south: float
+    north: float
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """How a rig is drawn: `drawn` bool [L, h, w] is where on a small panorama each lens has a share, a pixel's breadth more than less."""
+
+    rig: Rig
+    recipe: StitchRecipe
+    drawn: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, rig: Rig, recipe: StitchRecipe, tables: Tables) -> "Drawing":
+        """Take the shares from the rig's tables."""
+        return cls(rig, recipe, np.stack([_widened(share > 0) for share in tables.overview.shares]))
+
+    def exits(self, lens: Lens, rays: Floats) -> Floats:
+        """Return points [..., 3] of the proxy surface, rig frame, that rays [..., 3] from the lens's centre meet."""
+        place = np.asarray(lens.position, np.float64)
+        return proxy.exits(place, rays, self.rig.height_above_ground, self.recipe.proxy_distance)
+
+    def shows(self, index: int, span: Span) -> bool:
+        """Whether the lens has a share anywhere in the span."""
+        height, width = self.drawn.shape[1:]
+        west, east = ((yaw / (2 * math.pi) + 0.5) * width for yaw in (span.west, span.east))
+        top, bottom = ((0.5 - pitch / math.pi) * height for pitch in (span.north, span.south))
+        columns = np.arange(math.floor(west), min(math.ceil(east), math.floor(west) + width) + 1) % width
+        return bool(self.drawn[index, max(0, math.floor(top)) : math.ceil(bottom) + 1][:, columns].any())
+
+
+def carried(box: Box, index: int, drawing: Drawing) -> tuple[Span, ...]:
+    """Return where the panorama shows what lens `index` of the rig has in `box` (x0, y0, x1, y1 in continuous pixels of its frame).
+
+    One span a lens that draws it, the finder's own first; where by the tables nobody does, the finder's own all the same.
+    """
+    finder = drawing.rig.lenses[index]
+    rays = _rim(box, finder)
+    own = enclosed([drawing.exits(finder, rays)])
+    others = (_elsewhere(rays, index, other, drawing) for other in range(len(drawing.rig.lenses)) if other != index)
+    spans = [*([own] if drawing.shows(index, own) else []), *(span for span in others if span is not None)]
+    return tuple(spans) or (own,)
+
+
+def _rim(box: Box, lens: Lens) -> Floats:
+    """Return rays [n, 3], rig frame, through the outline of the box, in order round it."""
+    x0, y0, x1, y1 = (edge - 0.5 for edge in box)
+    share = np.arange(_STEPS) / _STEPS
+    corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)])
+    pixels = np.concatenate([first + (last - first) * share[:, None] for first, last in itertools.pairwise(corners)])
+    rays: Floats = lenses.unproject(lens.intrinsics, pixels).astype(np.float64) @ np.asarray(lens.rotation).T
+    return rays
+
+
+def _elsewhere(rays: Floats, index: int, other: int, drawing: Drawing) -> Span | None:
+    """Return where another lens draws what the finder sees along `rays`, None where it does not."""
+    finder, neighbour = drawing.rig.lenses[index], drawing.rig.lenses[other]
+    apart = np.asarray(finder.position) - np.asarray(neighbour.position)
+    nearness = _nearness(rays, drawing.rig.height_above_ground - finder.position[1])
+    rings = drawing.exits(neighbour, rays + nearness[..., None] * apart)
+    pieces = (enclosed(pair) for pair in itertools.pairwise(rings))
+    shown = [piece for piece in pieces if drawing.shows(other, piece)]
+    return united(shown) if shown else None
+
+
+def _nearness(rays: Floats, clearance: float) -> Floats:
+    """Return one over the distance in metres, [d, n]: from the nearest to infinity, or for rays that sink to a falling road."""
+    road = rays[:, 1] / (_SLOPE * max(clearance, _LEAST_CLEARANCE))
+    nearness: Floats = np.maximum(np.linspace(1 / NEAREST, 0, _DISTANCES)[:, None], road)
+    return nearness
+
+
+def enclosed(rings: Sequence[Floats]) -> Span:
+    """Return the span that encloses closed outlines [n, 3] of directions of any length, a little widened.
+
+    An outline round a pole, or so near to one that its samples cannot tell, spans all columns up to the pole.
+    """
+    yaws, pitches = zip(*(_outline(ring) for ring in rings), strict=True)
+    south, north = min(pitch.min() for pitch in pitches), max(pitch.max() for pitch in pitches)
+    if any(_holds_pole(*ring) for ring in zip(yaws, pitches, strict=True)):
+        return _polar(float(south), float(north))
+    turns = [yaw - 2 * np.pi * np.round((yaw.mean() - yaws[0].mean()) / (2 * np.pi)) for yaw in yaws]
+    return _widest(min(yaw.min() for yaw in turns), max(yaw.max() for yaw in turns), float(south), float(north))
+
+
+def _outline(ring: Floats) -> tuple[Floats, Floats]:
+    """Return yaw and pitch [n + 1] of a closed outline, yaw without jumps: where it ends a turn off its start, it goes round a pole."""
+    yaw, pitch = equirect.to_angles(np.concatenate([ring, ring[:1]]))
+    return np.unwrap(yaw.astype(np.float64)), pitch.astype(np.float64)
+
+
+def _holds_pole(yaw: Floats, pitch: Floats) -> bool:
+    rays = equirect.to_rays(yaw, pitch)
+    widest = np.linalg.norm(np.diff(rays, axis=0), axis=-1).max()
+    return bool(abs(yaw[-1] - yaw[0]) > np.pi or np.pi / 2 - np.abs(pitch).max() < widest)
+
+
+def _polar(south: float, north: float) -> Span:
+    if -south > north:
+        return Span(-math.pi, math.pi, -math.pi / 2, min(north + _SLACK * (north + math.pi / 2), math.pi / 2))
+    return Span(-math.pi, math.pi, max(south - _SLACK * (math.pi / 2 - south), -math.pi / 2), math.pi / 2)
+
+
+def _widest(west: float, east: float, south: float, north: float) -> Span:
+    aside, up = _SLACK * (east - west), _SLACK * (north - south)
+    return _normalised(west - aside, east + aside, south - up, north + up)
+
+
+def _normalised(west: float, east: float, south: float, north: float) -> Span:
+    south, north = max(south, -math.pi / 2), min(north, math.pi / 2)
+    if east - west >= 2 * math.pi:
+        return Span(-math.pi, math.pi, south, north)
+    shift = math.floor((west + math.pi) / (2 * math.pi)) * 2 * math.pi
+    return Span(west - shift, east - shift, south, north)
+
+
+def united(spans: Sequence[Span]) -> Span:
+    """Return the span that holds all of these, which lie within half a turn of the first."""
+    whole = spans[0]
+    for span in spans[1:]:
+        turn = 2 * math.pi * round((whole.west + whole.east - span.west - span.east) / (4 * math.pi))
+        west, east = min(whole.west, span.west + turn), max(whole.east, span.east + turn)
+        whole = _normalised(west, east, min(whole.south, span.south), max(whole.north, span.north))
+    return whole
+
+
+def _widened(drawn: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    wrapped = np.pad(drawn, ((0, 0), (1, 1)), mode="wrap").astype(np.uint8)
+    return np.asarray(cv2.dilate(wrapped, np.ones((3, 3), np.uint8))[:, 1:-1] > 0)
