@@ -2,8 +2,8 @@
 
 The stitcher draws what a lens sees along a ray where that ray leaves the proxy surface, however far away it really is. So the lens
 that found an object says exactly where it draws it itself. A neighbour draws the same object somewhere along a short arc, for it
-sees it from another place: the arc runs over every distance from 1.5 metres to the horizon or the road. Each lens that draws there at
-all adds one region.
+sees it from another place: the arc runs over every distance that a face or plate of this size can have, from 1.5 metres to the
+horizon or the road. Each lens that draws there at all adds one region.
 """
 
 import itertools
@@ -28,6 +28,9 @@ Box = tuple[float, float, float, float]
 NEAREST = 1.5
 """Metres from a lens: nothing identifiable is nearer."""
 
+SMALLEST = 0.08
+"""Metres from corner to corner that a face or plate has at least, half turned away: what looks small is not near."""
+
 _DISTANCES = 6
 _STEPS = 8
 _SLACK = 0.02
@@ -37,6 +40,8 @@ _SLOPE = 1.5
 """A street that falls away has its surface this many times as far as a level one."""
 
 _LEAST_CLEARANCE = 0.1
+_BORDER = 2.0
+"""Pixels from a frame's border within which a box is taken to be cut off by it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,8 @@ def carried(box: Box, index: int, drawing: Drawing) -> tuple[Span, ...]:
     finder = drawing.rig.lenses[index]
     rays = _rim(box, finder)
     own = enclosed([drawing.exits(finder, rays)])
-    others = (_elsewhere(rays, index, other, drawing) for other in range(len(drawing.rig.lenses)) if other != index)
+    nearness = _nearness(rays, drawing.rig.height_above_ground - finder.position[1], whole=_is_whole(box, finder))
+    others = (_elsewhere(rays, nearness, index, other, drawing) for other in range(len(drawing.rig.lenses)) if other != index)
     spans = [*([own] if drawing.shows(index, own) else []), *(span for span in others if span is not None)]
     return tuple(spans) or (own,)
 
@@ -99,21 +105,31 @@ def _rim(box: Box, lens: Lens) -> Floats:
     return rays
 
 
-def _elsewhere(rays: Floats, index: int, other: int, drawing: Drawing) -> Span | None:
-    """Return where another lens draws what the finder sees along `rays`, None where it does not."""
+def _is_whole(box: Box, lens: Lens) -> bool:
+    """Whether the object ends inside the frame; what is cut off by its border may be larger than it looks."""
+    x0, y0, x1, y1 = box
+    return min(x0, y0, lens.width - x1, lens.height - y1) > _BORDER
+
+
+def _elsewhere(rays: Floats, nearness: Floats, index: int, other: int, drawing: Drawing) -> Span | None:
+    """Return where another lens draws what the finder sees along `rays` [n, 3] at `nearness` [d, n], None where it does not."""
     finder, neighbour = drawing.rig.lenses[index], drawing.rig.lenses[other]
     apart = np.asarray(finder.position) - np.asarray(neighbour.position)
-    nearness = _nearness(rays, drawing.rig.height_above_ground - finder.position[1])
     rings = drawing.exits(neighbour, rays + nearness[..., None] * apart)
     pieces = (enclosed(pair) for pair in itertools.pairwise(rings))
     shown = [piece for piece in pieces if drawing.shows(other, piece)]
     return united(shown) if shown else None
 
 
-def _nearness(rays: Floats, clearance: float) -> Floats:
-    """Return one over the distance in metres, [d, n]: from the nearest to infinity, or for rays that sink to a falling road."""
+def _nearness(rays: Floats, clearance: float, *, whole: bool) -> Floats:
+    """Return one over the distances in metres at which the object may be, [d, n], clearance being the lens's height above the road.
+
+    From the nearest at which a whole face or plate looks so small to infinity, or for rays that sink to a road that falls away.
+    """
+    across = 2 * float(np.linalg.norm(rays - rays.mean(axis=0), axis=-1).max())
+    nearest = max(NEAREST, SMALLEST / across) if whole else NEAREST
     road = rays[:, 1] / (_SLOPE * max(clearance, _LEAST_CLEARANCE))
-    nearness: Floats = np.maximum(np.linspace(1 / NEAREST, 0, _DISTANCES)[:, None], road)
+    nearness: Floats = np.maximum(np.linspace(1 / nearest, 0, _DISTANCES)[:, None], road)
     return nearness
 
 
