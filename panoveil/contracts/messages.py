@@ -3,7 +3,7 @@
 stream        message                         producer     consumers
 uploads       S3 event notification records   agent, S3    ingest
 captures      capture.ready v1                ingest       stitcher
-panoramas     panorama.stitched v1            stitcher     anonymizer
+panoramas     panorama.stitched v1, v2        stitcher     anonymizer
 publications  panorama.published v1           anonymizer   catalogue, status
 publications  panorama.held v1                anonymizer   status
 
@@ -91,25 +91,8 @@ class Quality(_Frozen):
     coverage: float = Field(ge=0, le=1, description="share of the sphere some lens saw")
 
 
-class PanoramaStitched(_Frozen):
-    """Stitcher: the unblurred panorama lies in the sealed bucket."""
-
-    type: Literal["panorama.stitched"] = "panorama.stitched"
-    version: Literal[1] = 1
-    capture_id: str
-    rig_id: str
-    recipe_id: str = Field(description="of the stitch recipe")
-    captured_at: AwareDatetime
-    pose: Pose
-    key: str
-    sha256: Sha256
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
-    quality: Quality
-
-
 class PanoramaBox(_Frozen):
-    """What was obfuscated, a detection and its margin, in panorama angles: degrees; yaw grows to the right from the panorama's centre, pitch upwards.
+    """A face or plate, in panorama angles: degrees; yaw grows to the right from the panorama's centre, pitch upwards.
 
     `west` may be greater than `east`: such a box wraps round ±180°.
     """
@@ -122,8 +105,59 @@ class PanoramaBox(_Frozen):
     north: float = Field(ge=-90, le=90)
 
 
+class _Stitched(_Frozen):
+    capture_id: str
+    rig_id: str
+    recipe_id: str = Field(description="of the stitch recipe")
+    captured_at: AwareDatetime
+    pose: Pose
+    key: str
+    sha256: Sha256
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    quality: Quality
+
+
+class CarriedBox(PanoramaBox):
+    """What was found in a lens's frame, at the place where the panorama shows it, as the stitcher's recipe looked; not yet obfuscated."""
+
+    lens: str
+
+
+class CarriedBoxes(_Frozen):
+    """Carried boxes too many for a message: a JSON array of `CarriedBox` in the sealed stitched bucket."""
+
+    key: str
+    sha256: Sha256
+    count: int = Field(gt=0)
+
+
+class PanoramaStitched(_Stitched):
+    """Stitcher: the unblurred panorama lies in the sealed bucket.
+
+    `carried` is what was found in the frames: all of it, or none where `carried_elsewhere` says where all of it lies. Whether the
+    frames were looked at is the recipe's; a consumer that cannot use what is carried must refuse the message.
+    """
+
+    type: Literal["panorama.stitched"] = "panorama.stitched"
+    version: Literal[2] = 2
+    carried: tuple[CarriedBox, ...]
+    carried_elsewhere: CarriedBoxes | None
+
+
+class PanoramaStitchedV1(_Stitched):
+    """As it was before frames were looked at."""
+
+    type: Literal["panorama.stitched"] = "panorama.stitched"
+    version: Literal[1] = 1
+
+    def upgraded(self) -> PanoramaStitched:
+        """Return the same as today's version says it: nothing was carried."""
+        return PanoramaStitched(**self.model_dump(exclude={"version"}), carried=(), carried_elsewhere=None)
+
+
 class PanoramaPublished(_Frozen):
-    """Anonymizer: obfuscated, verified, published."""
+    """Anonymizer: obfuscated, verified, published. `boxes` are what was obfuscated, margins included."""
 
     type: Literal["panorama.published"] = "panorama.published"
     version: Literal[1] = 1
@@ -151,7 +185,8 @@ class PanoramaHeld(_Frozen):
     detail: str
 
 
-Message = Annotated[CaptureReady | PanoramaStitched | PanoramaPublished | PanoramaHeld, Field(discriminator="type")]
+AnyPanoramaStitched = Annotated[PanoramaStitchedV1 | PanoramaStitched, Field(discriminator="version")]
+Message = Annotated[CaptureReady | AnyPanoramaStitched | PanoramaPublished | PanoramaHeld, Field(discriminator="type")]
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Message)
 
 

@@ -15,10 +15,32 @@ class _Frozen(BaseModel):
 
     @property
     def recipe_id(self) -> str:
-        """First 16 hex digits of the SHA-256 of the canonical JSON."""
-        document = {"code": CODE_VERSION, **self.model_dump(mode="json")}
+        """First 16 hex digits of the SHA-256 of the canonical JSON; what is None is left out, as if it had never been thought of."""
+        document = {"code": CODE_VERSION, **self.model_dump(mode="json", exclude_none=True)}
         canonical = json.dumps(document, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+class Model(_Frozen):
+    """A detector as Triton serves it, pinned by the hash of its weights."""
+
+    name: str
+    version: str
+    sha256: str
+    threshold: float = Field(ge=0, le=1)
+
+
+class SecondSource(_Frozen):
+    """Looking for faces and plates in the lens frames too, before they are stitched.
+
+    `where`: near the seams of the panorama, where it may show an object mixed or twice, or everywhere. The thresholds are those from
+    which a find is carried; the anonymizer applies its own as well.
+    """
+
+    face: Model
+    plate: Model
+    where: Literal["seams", "everywhere"] = "seams"
+    view_plan: Literal["fast", "standard", "thorough"] = "standard"
 
 
 class StitchRecipe(_Frozen):
@@ -29,15 +51,7 @@ class StitchRecipe(_Frozen):
     seam_width: float = Field(default=3.0, gt=0, le=30, description="degrees over which two lenses are blended")
     jpeg_quality: int = Field(default=92, ge=50, le=100)
     proxy_distance: float = Field(default=15.0, gt=0, description="metres to what is not ground")
-
-
-class Model(_Frozen):
-    """A detector as Triton serves it, pinned by the hash of its weights."""
-
-    name: str
-    version: str
-    sha256: str
-    threshold: float = Field(ge=0, le=1)
+    second_source: SecondSource | None = None
 
 
 class AnonymizeRecipe(_Frozen):

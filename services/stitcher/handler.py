@@ -147,4 +147,6 @@ def _stitched(message: CaptureReady, recipe: StitchRecipe, ref: BlobRef, data: b
         width=width,
         height=height,
         quality=panorama.quality,
+        carried=(),
+        carried_elsewhere=None,
     )

@@ -38,7 +38,7 @@ def stitched(data: bytes, **changes: Any) -> PanoramaStitched:
         "captured_at": datetime(2026, 6, 1, 12, tzinfo=UTC), "pose": Pose(latitude=55.4, longitude=10.4, heading=12.0),
         "key": stitched_key(str(CAPTURE), "5f1c0a9be37d2468").key, "sha256": hashlib.sha256(data).hexdigest(),
         "width": 512, "height": 256,
-        "quality": Quality(sharpness=1, clipped_share=0, overlap_difference=0, coverage=1),
+        "quality": Quality(sharpness=1, clipped_share=0, overlap_difference=0, coverage=1), "carried": (), "carried_elsewhere": None,
     }  # fmt: skip
     return PanoramaStitched.model_validate(fields | changes)
 
