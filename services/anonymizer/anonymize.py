@@ -12,12 +12,12 @@ from panoveil import telemetry
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import KINDS, Detector, Kind
+from panoveil.detection.views import View, flat_plan, looking_at, panorama_plan
 from panoveil.pixels import jpeg
 from services.anonymizer.merge import merged
 from services.anonymizer.metadata import described, scan
 from services.anonymizer.obfuscate import obfuscated, share
 from services.anonymizer.regions import Extent, Rect, Region, coverage, grown, mask
-from services.anonymizer.views import View, flat_plan, looking_at, panorama_plan
 
 Picture = NDArray[np.uint8]
 

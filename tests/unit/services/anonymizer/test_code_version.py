@@ -4,7 +4,8 @@ import hashlib
 from types import ModuleType
 
 from panoveil.contracts.recipe import CODE_VERSION
-from services.anonymizer import anonymize, merge, metadata, obfuscate, regions, views
+from panoveil.detection import views
+from services.anonymizer import anonymize, merge, metadata, obfuscate, regions
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
     anonymize: ("NEAR", "AGAIN", "BLOCK", "COVERED"),
@@ -17,7 +18,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("3", "96dddf16b8732627")
+KNOWN = ("3", "215f2c774405a490")
 
 
 def fingerprint() -> str:

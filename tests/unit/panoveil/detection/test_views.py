@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panoveil.pixels import equirect
-from services.anonymizer.views import (
+from panoveil.detection.views import (
     Crop,
     PlanName,
     Rectilinear,
@@ -19,6 +18,7 @@ from services.anonymizer.views import (
     panorama_plan,
     south,
 )
+from panoveil.pixels import equirect
 from tests.unit.services.anonymizer import scenes
 
 WIDTH = 2048
