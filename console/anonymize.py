@@ -115,13 +115,14 @@ async def _one(path: Path, source: Path, target: Path, detector: Detector, recip
     try:
         picture, panorama = await asyncio.to_thread(_read, path)
         extent = Extent.of(picture, panorama=panorama)
+        since = detector.interruptions
         result = await anonymize(picture, detector, recipe, panorama=panorama, description=_description(extent))
     except Rejected as error:
         outcome = f"rejected:{error.reason}"
     else:
         outcome = f"held:{result.reason}" if isinstance(result, Held) else "published"
         if isinstance(result, Anonymized):
-            await detector.prove()  # the last look found nothing: a blind detector would have said the same
+            await detector.prove(since)  # the last look found nothing: a blind detector would have said the same
             boxes = _boxes(result, extent)
             await asyncio.to_thread(_write, target / _published_name(image), result.jpeg)
     if outcome != "published":

@@ -26,6 +26,11 @@ CPU_SECONDS = Counter("panoveil_cpu_seconds", "CPU seconds of the threads that r
 CAPTURES = Counter("panoveil_captures", "Captures by the state they reached in this service.", ["service", "state"])
 BYTES = Counter("panoveil_bytes", "Object bytes moved, by direction: read or written.", ["service", "direction"])
 DETECTIONS = Counter("panoveil_detections", "Objects obfuscated, by class.", ["kind"])
+DETECTOR_FAILURES = Counter(
+    "panoveil_detector_failures",
+    "Requests to a model that gave no valid answer, by cause: unavailable, late, crashed, nonsense, blind.",
+    ["model", "cause"],
+)
 VERIFICATION_ROUNDS = Histogram(
     "panoveil_verification_rounds", "Rounds until verification found nothing.", buckets=(1, 2, 3, 4, 5)
 )

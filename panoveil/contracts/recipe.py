@@ -28,6 +28,7 @@ class Model(_Frozen):
     version: str
     sha256: str
     threshold: float = Field(ge=0, le=1)
+    longest_side: int | None = Field(default=None, description="pixels; larger views are shown in overlapping pieces")
 
 
 class SecondSource(_Frozen):

@@ -7,6 +7,7 @@ loads a Triton client.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from panoveil.detection._choice import Choice, Retry
 from panoveil.detection._golden import Golden, street
 from panoveil.detection._memory import RectangleDetector
 from panoveil.detection._port import KINDS, Detections, Detector, Images, Kind
@@ -24,6 +25,7 @@ else:
 
 __all__ = [
     "KINDS",
+    "Choice",
     "Detections",
     "Detector",
     "Facts",
@@ -31,6 +33,7 @@ __all__ = [
     "Images",
     "Kind",
     "RectangleDetector",
+    "Retry",
     "TritonDetector",
     "street",
 ]

@@ -14,6 +14,7 @@ class RectangleDetector:
     """Takes pure rectangles of a colour for objects: red ones are faces, blue ones are plates. Counts the pixels it was shown."""
 
     pixels: int = 0
+    interruptions: int = 0
     colours: dict[Kind, tuple[int, int, int]] = field(default_factory=lambda: {"face": (255, 0, 0), "plate": (0, 0, 255)})
     tolerance: int = 60
     least: int = 6
@@ -23,8 +24,10 @@ class RectangleDetector:
         self.pixels += images.shape[0] * images.shape[1] * images.shape[2]
         return [self._found(kind, image) for image in images]
 
-    async def prove(self) -> None:
+    async def prove(self, since: int | None = None) -> None:
         """Look at a patch of each colour."""
+        if since not in {None, self.interruptions}:
+            raise Unavailable("triton", "the twin was interrupted")
         for kind, colour in self.colours.items():
             (found,) = await self.detect(kind, np.full((1, 32, 32, 3), colour, np.uint8))
             if not found.scores.size:

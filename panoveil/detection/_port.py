@@ -26,12 +26,23 @@ class Detections:
 
 
 class Detector(Protocol):
-    """Finds faces or plates. `Unavailable("triton")` where there is no answer that can be trusted; never an empty one instead."""
+    """Finds faces or plates. `Unavailable("triton")` where there is no answer that can be trusted; never an empty one instead.
+
+    `interruptions` counts how often what answers may have become another: its server was lost, a model was loaded anew.
+    """
+
+    @property
+    def interruptions(self) -> int:
+        """So far."""
+        ...
 
     async def detect(self, kind: Kind, images: Images) -> list[Detections]:
         """Return what was found in each of uint8 [N, H, W, 3] RGB; H and W are multiples of 32."""
         ...
 
-    async def prove(self) -> None:
-        """Return once both kinds were found where they are known to be, in a look that began after this call; else `Unavailable`."""
+    async def prove(self, since: int | None = None) -> None:
+        """Return once both kinds were found where they are known to be, in a look that began after this call; else `Unavailable`.
+
+        `since`: the interruptions when the caller began to look; where there are more by now, `Unavailable`.
+        """
         ...

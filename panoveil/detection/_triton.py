@@ -2,14 +2,18 @@
 
 Before the first answer, after any failure and every ten minutes the golden picture must be seen right by both models, and the models
 must be the ones the recipe names. Until then, and on any answer that makes no sense, `Unavailable("triton")`: nothing is published.
-A model that goes blind in between answers well-formed emptiness, so whoever publishes asks for one more look first: `prove`.
+A model that goes blind in between answers well-formed emptiness, so whoever publishes asks for one more look first: `prove`; and since
+a server may be replaced by a blind one and back in between, it says which `interruptions` it has counted when it began.
+
+One URL is one server: behind a balancer the golden picture would vouch for whichever server happened to get it.
 """
 
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -17,57 +21,77 @@ from numpy.typing import NDArray
 from tritonclient.grpc import aio
 from tritonclient.utils import InferenceServerException
 
+from panoveil import telemetry
 from panoveil.contracts.errors import Misconfigured, Unavailable
 from panoveil.contracts.recipe import Model
+from panoveil.detection._choice import Choice, Retry
 from panoveil.detection._golden import Golden, street
 from panoveil.detection._port import KINDS, Detections, Images, Kind
+from panoveil.detection._tiles import joined, tiles
 
 T = TypeVar("T")
 
 DEPENDENCY = "triton"
-_NOT_FOUND = "StatusCode.NOT_FOUND"
+_UNAVAILABLE, _LATE, _NOT_FOUND = "StatusCode.UNAVAILABLE", "StatusCode.DEADLINE_EXCEEDED", "StatusCode.NOT_FOUND"
 _MISCONFIGURED = {
     "StatusCode.INVALID_ARGUMENT",
     _NOT_FOUND,
     "StatusCode.UNIMPLEMENTED",
     "StatusCode.PERMISSION_DENIED",
 }
-_NAMES: dict[Kind, str] = {"face": "face", "plate": "plate"}
+_CRASHED = "is not healthy"
+_BUSY = ("maximum queue size", "timeout expired")
+"""What Triton says where its queue is full or a request waited in it for too long: `UNAVAILABLE`, though the server is as it was."""
+
+
+class _Passing(Unavailable):
+    """Unavailable, but not for long, most likely: worth asking again."""
+
+
+_CHOICES: dict[Kind, Choice] = {"face": Choice("face"), "plate": Choice("plate")}
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """A model as the server describes it; `sha256` is the parameter of that name in its config.pbtxt."""
+    """A model as the server describes it, and as it was chosen; `sha256` is the parameter of that name in its config.pbtxt."""
 
     name: str
     version: str
     sha256: str
+    threshold: float = 0.0
+    longest_side: int | None = None
 
-    def as_model(self, threshold: float) -> Model:
+    def as_model(self) -> Model:
         """Return the recipe's entry."""
-        return Model(name=self.name, version=self.version, sha256=self.sha256, threshold=threshold)
+        return Model(
+            name=self.name, version=self.version, sha256=self.sha256, threshold=self.threshold, longest_side=self.longest_side
+        )
 
 
 @dataclass(slots=True)
 class TritonDetector:
     """A detector over one gRPC channel.
 
-    `url` is host:port; `in_flight` bounds requests under way; `deadline` is seconds a request may take; `recheck` seconds between
-    two looks at the golden picture.
+    `url` is host:port of one server; `in_flight` bounds requests under way; `deadline` is seconds a request may take; `recheck` seconds
+    between two looks at the golden picture. `interruptions` counts how often the server was lost or a model loaded anew.
     """
 
     url: str
-    names: Mapping[Kind, str] = field(default_factory=lambda: dict(_NAMES))
+    models: Mapping[Kind, Choice] = field(default_factory=lambda: dict(_CHOICES))
     in_flight: int = 4
     deadline: float = 60.0
     recheck: float = 600.0
+    retry: Retry = field(default_factory=Retry)
     golden: Golden = field(default_factory=street)
+    interruptions: int = field(init=False, default=0)
     _client: Any = field(init=False, repr=False)
     _slots: asyncio.Semaphore = field(init=False, repr=False)
     _proof: asyncio.Lock = field(init=False, repr=False, default_factory=asyncio.Lock)
     _looks: int = field(init=False, default=0)
     _last_good_look: int = field(init=False, default=0)
+    _failure: Unavailable | None = field(init=False, default=None)
     _trusted_until: float = field(init=False, default=0.0)
+    _connected: bool = field(init=False, default=False)
     _facts: dict[Kind, Facts] = field(init=False, default_factory=dict)
     _reload: asyncio.Lock = field(init=False, repr=False, default_factory=asyncio.Lock)
     _reloads: Counter[Kind] = field(init=False, default_factory=Counter)
@@ -93,38 +117,88 @@ class TritonDetector:
     async def detect(self, kind: Kind, images: Images) -> list[Detections]:
         """Return what the model found in each of uint8 [N, H, W, 3] RGB.
 
-        `Unavailable("triton")` where the server is down, late, unproven or talks nonsense; `Misconfigured` where it refuses the request.
+        `Unavailable("triton")` where the server is down or late for longer than `retry` bears with it, unproven or talks nonsense;
+        `Misconfigured` where it refuses the request.
         """
-        await self._trusted()
-        return await self._infer(kind, images)
+        pieces = tiles(images.shape[2], images.shape[1], self.models[kind].longest_side)
+        found = [await self._patiently(partial(self._seen, kind, tile.of(images))) for tile in pieces]
+        return joined(pieces, found)
 
     async def facts(self) -> dict[Kind, Facts]:
         """Return the models as the server describes them; from the first call on, others are refused."""
-        await self._trusted()
+        await self._patiently(self._trusted)
         return dict(self._facts)
 
-    async def prove(self) -> None:
+    async def prove(self, since: int | None = None) -> None:
         """Return once both models have seen the golden picture right, in a look that began after this call; callers may share one.
+
+        `since` is what `interruptions` was when the caller began: where more have come, what it saw may be another server's word.
 
         Each model gets the picture as often at once as it has instances, in sizes that cannot share a batch. An idle server gives one
         to each instance; on a busy one the same instance may take two in turn, so a single blind instance can slip through a look.
         """
+        await self._patiently(self._proven)
+        if since not in {None, self.interruptions}:
+            raise Unavailable(DEPENDENCY, "the server was lost or a model loaded anew while it was looked at the picture")
+
+    async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask again where the failure may pass."""
+        for wait in self.retry.waits():
+            try:
+                return await ask()
+            except _Passing:
+                await asyncio.sleep(wait)
+        try:
+            return await ask()
+        except _Passing as failure:
+            raise Unavailable(DEPENDENCY, failure.detail) from failure
+
+    async def _seen(self, kind: Kind, images: Images) -> list[Detections]:
+        await self._trusted()
+        return await self._infer(kind, images)
+
+    async def _proven(self) -> None:
         before = self._looks
         async with self._proof:
+            self._notice_a_lost_connection()
             if self._last_good_look <= before:
                 await self._look()
 
     async def _trusted(self) -> None:
+        """Look at the golden picture where that is due; whoever waited for a look that failed shares its failure."""
+        self._notice_a_lost_connection()
         if time.monotonic() < self._trusted_until:
             return
+        before = self._failure
         async with self._proof:
-            if time.monotonic() >= self._trusted_until:
-                await self._look()
+            if time.monotonic() < self._trusted_until:
+                return
+            if self._failure is not None and self._failure is not before:
+                raise type(self._failure)(DEPENDENCY, self._failure.detail)
+            await self._look()
+
+    def _notice_a_lost_connection(self) -> None:
+        """Tell a server that went away while nobody asked it anything: its channel fell idle."""
+        # The client shows its channel's state nowhere else.
+        if self._connected and self._client._channel.get_state().name != "READY":  # noqa: SLF001
+            self._interrupted()
+
+    def _interrupted(self) -> None:
+        self.interruptions += 1
+        self._connected = False
+        self._trusted_until = 0.0
 
     async def _look(self) -> None:
         self._looks += 1
-        for kind in KINDS:
-            await self._prove_model(kind)
+        before = self.interruptions
+        try:
+            for kind in KINDS:
+                await self._prove_model(kind)
+            if self.interruptions != before:
+                raise _Passing(DEPENDENCY, "the server was lost while it was shown the golden picture")
+        except Unavailable as failure:
+            self._failure = failure
+            raise
         self._last_good_look = self._looks
         self._trusted_until = time.monotonic() + self.recheck
 
@@ -138,19 +212,30 @@ class TritonDetector:
         for answer in answers:
             if isinstance(answer, BaseException):
                 raise answer
-            if not all(self.golden.is_found(kind, found.boxes, found.scores) for found in answer):
+            if not all(self._is_found(kind, found) for found in answer):
                 self._trusted_until = 0.0
+                self._count(kind, "blind")
                 raise Unavailable(DEPENDENCY, f"model {facts.name!r} does not see the {kind} in the golden picture")
+
+    def _is_found(self, kind: Kind, found: Detections) -> bool:
+        """Whether the model saw what it had to in the golden picture, and would have counted it in any other."""
+        counted = found.above(self.models[kind].threshold)
+        return self.golden.is_found(kind, counted.boxes, counted.scores)
 
     async def _described(self, kind: Kind) -> tuple[Facts, int]:
         """Return the model and how many instances serve it."""
-        name = self.names[kind]
-        metadata = await self._answered(self._client.get_model_metadata(name, client_timeout=self.deadline), kind)
-        config = (await self._answered(self._client.get_model_config(name, client_timeout=self.deadline), kind)).config
+        choice = self.models[kind]
+        metadata = await self._answered(self._client.get_model_metadata(choice.name, client_timeout=self.deadline), kind)
+        answer = await self._answered(self._client.get_model_config(choice.name, client_timeout=self.deadline), kind)
+        config = answer.config
         if "sha256" not in config.parameters:
-            raise Misconfigured(f"the config.pbtxt of model {name!r} names no sha256: python -m console.stack.triton_stamp")
+            raise Misconfigured(
+                f"the config.pbtxt of model {choice.name!r} names no sha256: python -m console.stack.triton_stamp"
+            )
         instances = sum(group.count * max(1, len(group.gpus)) for group in config.instance_group)
-        return Facts(name, max(metadata.versions, key=int), config.parameters["sha256"].string_value), max(1, instances)
+        sha256 = config.parameters["sha256"].string_value
+        version = max(metadata.versions, key=int)
+        return Facts(choice.name, version, sha256, choice.threshold, choice.longest_side), max(1, instances)
 
     async def _infer(self, kind: Kind, images: Images) -> list[Detections]:
         tensor = aio.InferInput("image", list(images.shape), "UINT8")
@@ -158,27 +243,48 @@ class TritonDetector:
         known = self._facts.get(kind)
         async with self._slots:
             request = self._client.infer(
-                self.names[kind], [tensor], model_version=known.version if known else "", client_timeout=self.deadline
+                self.models[kind].name, [tensor], model_version=known.version if known else "", client_timeout=self.deadline
             )
             answer = await self._answered(request, kind)
         try:
             return checked(answer.as_numpy("boxes"), answer.as_numpy("scores"), images.shape)
         except Unavailable:
             self._trusted_until = 0.0
+            self._count(kind, "nonsense")
             raise
 
     async def _answered(self, request: Awaitable[T], kind: Kind) -> T:
         reloads = self._reloads[kind]
         try:
-            return await request
+            answer = await request
         except InferenceServerException as error:
             self._trusted_until = 0.0
-            message = f"{error.status()}: {error.message()}"[:300]
-            if "is not healthy" in str(error.message()) or kind in self._unloaded:
-                await self._reloaded(kind, reloads)
-            if error.status() in _MISCONFIGURED and not (error.status() == _NOT_FOUND and kind in self._facts):
-                raise Misconfigured(f"Triton refuses the model {self.names[kind]!r}: {message}") from error
-            raise Unavailable(DEPENDENCY, message) from error
+            status, said = str(error.status()), str(error.message())
+            raise await self._consequence(kind, status, said, reloads) from error
+        self._connected = True
+        return answer
+
+    async def _consequence(self, kind: Kind, status: str, said: str, reloads: int) -> Unavailable | Misconfigured:
+        """Return the error to raise, once a crashed model is loaded anew."""
+        message = f"{status}: {said}"[:300]
+        if _CRASHED in said or kind in self._unloaded:
+            self._interrupted()
+            self._count(kind, "crashed")
+            await self._reloaded(kind, reloads)
+            return _Passing(DEPENDENCY, message)
+        if status == _NOT_FOUND and kind in self._facts:  # another client loads it anew
+            self._interrupted()
+            self._count(kind, "unavailable")
+            return _Passing(DEPENDENCY, message)
+        if status in _MISCONFIGURED:
+            return Misconfigured(f"Triton refuses the model {self.models[kind].name!r}: {message}")
+        if status == _UNAVAILABLE and not any(words in said for words in _BUSY):
+            self._interrupted()
+        self._count(kind, "late" if status == _LATE else "unavailable")
+        return (_Passing if status in {_UNAVAILABLE, _LATE} else Unavailable)(DEPENDENCY, message)
+
+    def _count(self, kind: Kind, cause: str) -> None:
+        telemetry.DETECTOR_FAILURES.labels(self.models[kind].name, cause).inc()
 
     async def _reloaded(self, kind: Kind, reloads: int) -> None:
         """Ask for a fresh instance: a crashed one stays broken for ever while the server calls itself ready.
@@ -186,16 +292,17 @@ class TritonDetector:
         Once for all requests that failed on the same crash: those sent after so many `reloads`. A reload that stops half-way leaves
         no model at all, which no request would call unhealthy, so whichever fails next goes on with it.
         """
+        name = self.models[kind].name
         async with self._reload:
             if self._reloads[kind] != reloads:
                 return
             try:
                 if kind not in self._unloaded:
                     self._unloaded.add(kind)
-                    await self._client.unload_model(self.names[kind], client_timeout=self.deadline)
-                await self._client.load_model(self.names[kind], client_timeout=self.deadline)
+                    await self._client.unload_model(name, client_timeout=self.deadline)
+                await self._client.load_model(name, client_timeout=self.deadline)
             except InferenceServerException as error:
-                raise Unavailable(DEPENDENCY, f"reload of {self.names[kind]!r}: {error.message()}"[:300]) from error
+                raise _Passing(DEPENDENCY, f"reload of {name!r}: {error.message()}"[:300]) from error
             self._unloaded.discard(kind)
             self._reloads[kind] += 1
 

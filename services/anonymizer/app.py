@@ -9,7 +9,7 @@ from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import PanoramaStitched, PanoramaStitchedV1, decode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
-from panoveil.detection import TritonDetector
+from panoveil.detection import Retry, TritonDetector
 from panoveil.runtime import Connections, serve
 from panoveil.streams import Handler, Record
 from services.anonymizer.handler import STAGE, Ports, handle
@@ -37,7 +37,12 @@ async def main(settings: AnonymizerSettings) -> None:
 def detector_of(settings: AnonymizerSettings) -> TritonDetector:
     """Return the detector that the settings name; `async with` closes it."""
     return TritonDetector(
-        settings.triton_url, in_flight=settings.triton_in_flight, deadline=settings.triton_deadline, recheck=settings.golden_every
+        settings.triton_url,
+        settings.models,
+        in_flight=settings.triton_in_flight,
+        deadline=settings.triton_deadline,
+        recheck=settings.golden_every,
+        retry=Retry(settings.triton_attempts),
     )
 
 
@@ -46,7 +51,7 @@ def recipe_of(settings: AnonymizerSettings, detector: TritonDetector) -> Callabl
 
     async def recipe() -> AnonymizeRecipe:
         facts = await detector.facts()
-        return settings.recipe(facts["face"].as_model(settings.face_threshold), facts["plate"].as_model(settings.plate_threshold))
+        return settings.recipe(facts["face"].as_model(), facts["plate"].as_model())
 
     return recipe
 

@@ -91,9 +91,10 @@ async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports:
     described = Description(
         metadata.exif(message.pose, message.captured_at), metadata.xmp(message.pose, message.width, message.height)
     )
+    since = ports.detector.interruptions
     result = await anonymize(picture, ports.detector, recipe, panorama=True, description=described)
     if isinstance(result, Anonymized):  # its last look found nothing: a blind detector would have said the same
-        await ports.detector.prove()
+        await ports.detector.prove(since)
     return result
 
 

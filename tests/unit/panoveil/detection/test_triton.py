@@ -4,10 +4,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from tritonclient.utils import InferenceServerException
 
 from panoveil.contracts.errors import Misconfigured, Unavailable
-from panoveil.detection import KINDS, TritonDetector
+from panoveil.detection import KINDS, Choice, Kind, Retry, TritonDetector
 from panoveil.detection._triton import checked
 
 SHAPE = (2, 64, 96, 3)
@@ -53,6 +55,10 @@ def test_nonsense_is_no_answer(boxes: Any, scores: Any) -> None:
         checked(boxes, scores, SHAPE)
 
 
+def error(status: str, message: str = "sorry") -> InferenceServerException:
+    return InferenceServerException(message, status=f"StatusCode.{status}")
+
+
 class Server:
     """What a Triton client would return, from a script; `fails` raises the error once it is set."""
 
@@ -68,7 +74,10 @@ class Server:
         self.crashed = self.loading = False
         self.load_fails = 0
         self.blind_above = 10_000
-        self.detector = TritonDetector("127.0.0.1:1")
+        self.fails_times = 10_000
+        self.state = "READY"
+        self._channel = SimpleNamespace(get_state=lambda: SimpleNamespace(name=self.state))
+        self.detector = TritonDetector("127.0.0.1:1", retry=Retry(attempts=1))
         self.detector._client = self
 
     async def get_model_metadata(self, name: str, **_: Any) -> Any:
@@ -89,10 +98,11 @@ class Server:
             raise error("NOT_FOUND", f"Request for unknown model: {name!r} is not found")
         if crashed:
             raise error("INTERNAL", "Stub process 'face_0_0' is not healthy.")
-        if self.fails:
+        if self.fails and self.fails_times:
+            self.fails_times -= 1
             raise self.fails
         golden, sees = self.detector.golden, self.sees and shown <= self.blind_above
-        boxes = np.array([[golden.boxes["face" if name == "face" else "plate"]]], np.float32)
+        boxes = np.array([[golden.boxes["face" if "face" in name else "plate"]]], np.float32)
         answer = {"boxes": boxes, "scores": np.full((1, 1), 0.9 if sees else 0.0, np.float32)}
         return SimpleNamespace(as_numpy=answer.get)
 
@@ -123,8 +133,9 @@ async def a_server() -> Server:
 IMAGE = np.zeros((1, 320, 320, 3), np.uint8)
 
 
-def error(status: str, message: str = "sorry") -> InferenceServerException:
-    return InferenceServerException(message, status=f"StatusCode.{status}")
+def patient(server: Server, attempts: int) -> TritonDetector:
+    server.detector.retry = Retry(attempts, first=0.0)
+    return server.detector
 
 
 async def test_both_models_see_the_golden_picture_before_the_first_answer(server: Server) -> None:
@@ -202,8 +213,9 @@ async def test_a_crash_under_load_is_mended_once_and_stops_nobody(server: Server
     server.crashed = True
     crowd = asyncio.create_task(outcomes(server, 3))
     await server.unloaded.wait()
-    late = await asyncio.gather(server.detector._infer("face", IMAGE), return_exceptions=True)
-    assert {*map(type, late), *await crowd} == {Unavailable}
+    with pytest.raises(Unavailable):
+        await server.detector._infer("face", IMAGE)
+    assert await crowd == {Unavailable}
     assert server.reloaded == ["unload face", "load face"]
     assert await outcomes(server, 4) == {list}
 
@@ -268,3 +280,116 @@ async def test_the_channel_is_closed(server: Server) -> None:
     async with server.detector:
         pass
     assert server.reloaded == ["close"]
+
+
+@pytest.mark.parametrize("status", ["UNAVAILABLE", "DEADLINE_EXCEEDED"])
+async def test_a_failure_that_passes_is_not_the_callers_business(server: Server, status: str) -> None:
+    server.fails, server.fails_times = error(status), 2
+    (found,) = await patient(server, 3).detect("face", IMAGE)
+    assert found.scores.size == 1
+
+
+@pytest.mark.parametrize("status", ["UNAVAILABLE", "DEADLINE_EXCEEDED"])
+async def test_attempts_are_bounded(server: Server, status: str) -> None:
+    server.fails = error(status)
+    with pytest.raises(Unavailable, match=status):
+        await patient(server, 3).detect("face", IMAGE)
+    assert server.asked == ["face"] * 3
+
+
+@pytest.mark.parametrize("status", ["INVALID_ARGUMENT", "INTERNAL"])
+async def test_what_will_not_pass_is_not_tried_again(server: Server, status: str) -> None:
+    await server.detector.prove()
+    server.fails, server.asked = error(status), []
+    with pytest.raises((Unavailable, Misconfigured)):
+        await patient(server, 3).detect("face", IMAGE)
+    assert server.asked == ["face"]
+
+
+@given(attempts=st.integers(1, 20), first=st.floats(0.01, 2), longest=st.floats(0.01, 20))
+def test_waits_grow_are_bounded_and_are_never_the_same_for_all(attempts: int, first: float, longest: float) -> None:
+    waits = list(Retry(attempts, first, longest).waits())
+    assert len(waits) == attempts - 1
+    for number, wait in enumerate(waits):
+        whole = min(first * 2**number, longest)
+        assert whole / 2 <= wait <= whole
+
+
+def test_a_crowd_does_not_come_back_at_once() -> None:
+    assert len({next(Retry().waits()) for _ in range(20)}) == 20
+
+
+async def test_a_crashed_instance_is_not_the_callers_business(server: Server) -> None:
+    await server.detector.prove()
+    server.crashed = True
+    (found,) = await patient(server, 2).detect("face", IMAGE)
+    assert found.scores.size == 1
+    assert server.detector.interruptions
+
+
+@pytest.mark.parametrize(
+    ("failure", "interruptions"),
+    [
+        (error("UNAVAILABLE", "failed to connect to all addresses"), 1),
+        (error("UNAVAILABLE", "in ensemble 'face', Exceeds maximum queue size"), 0),
+        (error("UNAVAILABLE", "Request timeout expired"), 0),
+        (error("DEADLINE_EXCEEDED"), 0),
+        (error("NOT_FOUND"), 1),
+    ],
+)
+async def test_what_was_seen_before_the_server_was_lost_counts_for_nothing(
+    server: Server, failure: InferenceServerException, interruptions: int
+) -> None:
+    await server.detector.prove()
+    since = server.detector.interruptions
+    server.fails, server.fails_times = failure, 1
+    await patient(server, 2).detect("face", IMAGE)
+    assert server.detector.interruptions - since == interruptions
+    if interruptions:
+        with pytest.raises(Unavailable, match="was lost"):
+            await server.detector.prove(since)
+    else:
+        await server.detector.prove(since)
+
+
+async def test_a_server_that_went_away_in_silence_must_prove_itself_again(server: Server) -> None:
+    await server.detector.prove()
+    since, server.state, server.asked = server.detector.interruptions, "IDLE", []
+    await server.detector.detect("plate", IMAGE)
+    assert server.asked == ["face", "plate", "plate"]
+    server.state = "READY"
+    with pytest.raises(Unavailable, match="was lost"):
+        await server.detector.prove(since)
+
+
+async def test_those_who_waited_for_a_look_that_failed_share_its_failure(server: Server) -> None:
+    server.fails = error("DEADLINE_EXCEEDED")
+    assert await outcomes(server, 8) == {Unavailable}
+    assert server.asked == ["face"]
+
+
+async def test_models_go_by_the_names_that_were_chosen(server: Server) -> None:
+    server.detector.models = {"face": Choice("egoblur_face", 0.5), "plate": Choice("egoblur_plate", 0.8)}
+    facts = await server.detector.facts()
+    await server.detector.detect("plate", IMAGE)
+    assert server.asked == ["egoblur_face", "egoblur_plate", "egoblur_plate"]
+    assert facts["plate"].as_model().model_dump() == {
+        "name": "egoblur_plate", "version": "10", "sha256": "a" * 64, "threshold": 0.8, "longest_side": None,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_a_golden_object_below_the_models_own_threshold_was_not_seen(server: Server, kind: Kind) -> None:
+    server.detector.models = {**server.detector.models, kind: Choice(kind, 0.95)}
+    with pytest.raises(Unavailable, match="golden picture"):
+        await server.detector.prove()
+
+
+async def test_a_picture_too_large_for_the_model_is_shown_in_pieces(server: Server) -> None:
+    server.detector.models = {**server.detector.models, "face": Choice("face", 0.5, 640)}
+    await server.detector.prove()
+    server.widths = []
+    (found,) = await server.detector.detect("face", np.zeros((1, 320, 1024, 3), np.uint8))
+    assert server.widths == [640, 640]
+    x0 = server.detector.golden.boxes["face"][0]
+    assert found.boxes[:, 0].tolist() == pytest.approx([x0, x0 + 384])

@@ -26,6 +26,7 @@ class Forgetful:
     """Misses everything in the first look, and finds from the second on what the twin finds."""
 
     skip: int
+    interruptions: int = 0
     twin: RectangleDetector = field(default_factory=RectangleDetector)
 
     async def detect(self, kind: Kind, images: Images) -> list[Detections]:
@@ -33,8 +34,8 @@ class Forgetful:
         found = await self.twin.detect(kind, images)
         return [Detections(each.boxes[:0], each.scores[:0]) if self.skip >= 0 else each for each in found]
 
-    async def prove(self) -> None:
-        await self.twin.prove()
+    async def prove(self, since: int | None = None) -> None:
+        await self.twin.prove(since)
 
 
 @dataclass
@@ -42,6 +43,7 @@ class Haunted:
     """Sees a small face somewhere else at every look: so small that however many are hidden, the next ones lie in the open."""
 
     at: int = 0
+    interruptions: int = 0
 
     async def detect(self, kind: Kind, images: Images) -> list[Detections]:
         self.at += 1
@@ -49,15 +51,17 @@ class Haunted:
         box = np.array([[x, y, x + 8, y + 8]], np.float32)
         return [Detections(box, np.array([0.9], np.float32)) for _ in images]
 
-    async def prove(self) -> None:
+    async def prove(self, since: int | None = None) -> None:
         """Sees something in everything, so in the golden picture too."""
 
 
 class Down:
+    interruptions = 0
+
     async def detect(self, kind: Kind, images: Images) -> list[Detections]:
         raise Unavailable("triton", "down")
 
-    async def prove(self) -> None:
+    async def prove(self, since: int | None = None) -> None:
         raise Unavailable("triton", "down")
 
 

@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -149,6 +150,23 @@ async def test_a_detector_that_went_blind_publishes_nothing(world: World) -> Non
     await world.put(data)
     with pytest.raises(Unavailable, match="does not see"):
         await handle(stitched(data), world.ports(Blinded()))
+    assert await nothing_happened(world)
+
+
+@dataclass
+class Interrupted(RectangleDetector):
+    """Its server is replaced while it looks, and sees well again when it is shown the golden picture."""
+
+    async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+        self.interruptions += 1
+        return await super().detect(kind, images)
+
+
+async def test_what_was_seen_before_and_after_an_interruption_publishes_nothing(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    with pytest.raises(Unavailable, match="interrupted"):
+        await handle(stitched(data), world.ports(Interrupted()))
     assert await nothing_happened(world)
 
 
