@@ -12,7 +12,7 @@ from panoveil.contracts.errors import Misconfigured, Unavailable
 CREDENTIALS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_DEFAULT_REGION": "eu-north-1"}
 """The emulator takes any; real ones never reach it, these replace them."""
 
-_READY_SECONDS = 60.0
+_READY_SECONDS = 180.0
 
 
 def start_emulator(folder: Path) -> tuple[Process, str]:

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -14,7 +15,10 @@ import psutil
 
 _PR_SET_PDEATHSIG = 1
 _KEPT = {"PANOVEIL_TEST_MARK", "PANOVEIL_TRITON_INTRA_OP_THREADS"}
+_PORTS = range(20_000, 32_768)
+"""Below those that Linux gives to outgoing connections, which therefore take none between its choice and its use."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
+_given: set[int] = set()
 
 
 def dying_with(parent: int) -> Callable[[], None]:
@@ -29,10 +33,21 @@ def dying_with(parent: int) -> Callable[[], None]:
 
 
 def free_port() -> int:
-    """Return a TCP port on 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port on 127.0.0.1 that nobody listens on now and that this process was not given before."""
+    while True:
+        port = secrets.choice(_PORTS)
+        if port not in _given and _is_free(port):
+            _given.add(port)
+            return port
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 @dataclass(frozen=True)

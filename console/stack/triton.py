@@ -24,7 +24,7 @@ from console.stack.triton_stamp import models, stamped
 from panoveil.contracts.errors import Misconfigured, Unavailable
 
 HOST = "127.0.0.1"
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 _SHM = Path("/dev/shm")  # noqa: S108 - Triton puts its regions there
 _PREFIX = "panoveil-triton-"
 _HERE = Path(__file__).resolve().parent / "triton_backend"

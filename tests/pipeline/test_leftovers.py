@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-pytestmark = pytest.mark.servers
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1200)]
 
-_PATIENCE = 60.0
+_PATIENCE = 300.0
 
 
 def started_by(mark: str) -> list[psutil.Process]:

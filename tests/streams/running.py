@@ -10,7 +10,7 @@ from typing import Self
 from panoveil.streams import Consumer, Outgoing, Record, RetryPolicy
 from tests.streams.worlds import World
 
-PATIENCE = 90.0
+PATIENCE = 300.0
 _names = itertools.count()
 
 
@@ -22,6 +22,11 @@ class FakeQuarantine:
 
     async def put(self, record: Record, reason: str, detail: str, traceback: str, attempts: int) -> None:
         self.kept.append((record.data, reason))
+
+
+def new_names(count: int) -> list[bytes]:
+    """Names that no record had before."""
+    return [b"record-%d" % next(_names) for _ in range(count)]
 
 
 async def nothing(record: Record) -> None:
@@ -62,7 +67,10 @@ class Running:
 
     async def send(self, count: int) -> list[bytes]:
         """Send so many records with names of their own; return their data."""
-        names = [b"record-%d" % next(_names) for _ in range(count)]
+        return await self.send_named(new_names(count))
+
+    async def send_named(self, names: list[bytes]) -> list[bytes]:
+        """Send records whose names a handler knows before the first of them comes."""
         await self.world.send([Outgoing(name.decode(), name) for name in names])
         return names
 
@@ -72,8 +80,9 @@ class Running:
 
     async def checkpointed(self, names: list[bytes]) -> None:
         """Wait until each of these, all done, is covered by a checkpoint."""
-        while not await self._covered(names):
-            await self._look_again()
+        async with asyncio.timeout(PATIENCE):
+            while not await self._covered(names):
+                await self._look_again()
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition, as long as the source runs."""

@@ -17,7 +17,7 @@ async def test_the_next_start_resumes_at_the_checkpoint(world: World) -> None:
         assert not first.done.keys() & second.done.keys()
         stuck = asyncio.Event()
         second.handler = lambda record: _wait_for(stuck, record)
-        later = await second.send(10)
+        later = await second.send(30)  # some for every shard
         await second.until(lambda: second.in_flight["task"] == MAX_IN_FLIGHT)
         await second.crash()
     # Crashed: all that was unfinished comes again.

@@ -6,7 +6,7 @@ import pytest
 
 from panoveil.contracts.errors import Rejected, Unavailable
 from panoveil.streams import Record
-from tests.streams.running import Running, nothing
+from tests.streams.running import Running, new_names, nothing
 from tests.streams.worlds import MAX_IN_FLIGHT, MAX_IN_FLIGHT_PER_SHARD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,27 +34,37 @@ async def test_a_record_arrives_as_it_was_sent(running: Running) -> None:
 
 
 async def test_no_more_is_in_flight_than_allowed(running: Running) -> None:
-    running.handler = lambda record: asyncio.sleep(0.01)
-    await running.finished(await running.send(40))
+    gate = asyncio.Event()
+
+    async def wait(record: Record) -> None:
+        await gate.wait()
+
+    running.handler = wait
+    names = await running.send(40)
+    await running.until(lambda: running.in_flight["task"] == MAX_IN_FLIGHT)
+    await running.until(_several_looks())
+    gate.set()
+    await running.finished(names)
     assert running.most_in_flight["task"] == MAX_IN_FLIGHT
     assert max(count for lane, count in running.most_in_flight.items() if lane != "task") == MAX_IN_FLIGHT_PER_SHARD
 
 
 async def test_no_checkpoint_passes_unfinished_work(running: Running) -> None:
     gate = asyncio.Event()
-    slow: list[Record] = []
+    names = new_names(30)
+    slow: dict[str, Record] = {}
 
     async def first_of_a_shard_waits(record: Record) -> None:
-        if record.shard_id not in {held.shard_id for held in slow}:
-            slow.append(record)
+        # By name: a record that is delivered twice must not pass for another one.
+        if record.data in names and slow.setdefault(record.shard_id, record).data == record.data:
             await gate.wait()
 
     running.handler = first_of_a_shard_waits
-    names = await running.send(30)
-    await running.until(lambda: len({*names} & running.done.keys()) == len(names) - len(slow) and len(slow) == 2)
+    await running.send_named(names)
+    await running.until(lambda: len({*names} & running.done.keys()) == len(names) - 2 and len(slow) == 2)
     await running.until(_several_looks())
     marks = await running.world.checkpoints()
-    assert all(marks.get(record.shard_id, 0) < int(record.sequence_number) for record in slow)
+    assert all(marks.get(shard, 0) < int(record.sequence_number) for shard, record in slow.items())
     gate.set()
     await running.finished(names)
     await running.checkpointed(names)
@@ -67,27 +77,25 @@ async def test_poison_is_quarantined_and_the_shard_goes_on(running: Running) -> 
         if record.data == names[5]:
             raise ZeroDivisionError
 
+    names = new_names(10)
     running.handler = choke
-    names = [b"record-%d" % number for number in range(10)]
-    names = await running.send(10)
+    await running.send_named(names)
     await running.finished(names)
     assert dict(running.quarantine.kept) == {names[3]: "not_json", names[5]: "handler_failed"}
     await running.checkpointed([name for name in names if name in running.done])
 
 
 async def test_a_dependency_that_is_down_is_waited_for(running: Running) -> None:
-    tries = 0
+    names = new_names(3)
 
     async def down_at_first(record: Record) -> None:
-        nonlocal tries
-        tries += 1
-        if tries < 5:
+        if record.data in names and running.deliveries[record.data] < 3:
             raise Unavailable("s3", "asleep")
 
     running.handler = down_at_first
-    names = await running.send(3)
+    await running.send_named(names)
     await running.finished(names)
-    assert tries == 7
+    assert all(running.deliveries[name] >= 3 for name in names)
     assert not {*names} & {data for data, _ in running.quarantine.kept}
 
 

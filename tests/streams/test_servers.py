@@ -12,7 +12,7 @@ from panoveil.aws import plain_client
 from panoveil.contracts.errors import Misconfigured, Unavailable
 from panoveil.contracts.keys import Stream
 from panoveil.streams import KclConfig, KclSource, Outgoing, kinesis_sink, provision_application, provision_streams
-from tests.streams.running import nothing
+from tests.streams.running import PATIENCE, nothing
 from tests.streams.worlds import REGION, SHARDS, KclWorld, descendants
 
 pytestmark = pytest.mark.servers
@@ -93,15 +93,17 @@ def test_nothing_outlives_a_service_that_is_killed(emulator: str) -> None:
     world = KclWorld(emulator)
     code = SERVICE.format(arguments=(world.url, world.name))
     with subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[2]) as service:
-        wait_until(lambda: any("child.py" in command for command in descendants(service.pid).values()))
-        family = descendants(service.pid)
-        service.kill()
+        try:
+            wait_until(lambda: any("child.py" in command for command in descendants(service.pid).values()))
+            family = descendants(service.pid)
+        finally:
+            service.kill()
     wait_until(lambda: all(map(is_gone, family)))
     assert [command for command in family.values() if "MultiLangDaemon" in command]
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.05)

@@ -7,8 +7,9 @@ import signal
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Protocol
+
+import psutil
 
 from panoveil.aws import plain_client
 from panoveil.contracts.keys import Stream
@@ -81,7 +82,7 @@ class KclWorld:
 
     @property
     def config(self) -> KclConfig:
-        limits = Limits(MAX_IN_FLIGHT, MAX_IN_FLIGHT_PER_SHARD, hold_seconds=1.0, checkpoint_seconds=0.2, drain_seconds=5.0)
+        limits = Limits(MAX_IN_FLIGHT, MAX_IN_FLIGHT_PER_SHARD, hold_seconds=1.0, checkpoint_seconds=0.2, drain_seconds=60.0)
         return KclConfig(self.name, self.name, REGION, "tester", "streams-test", self.url, limits=limits)
 
     def source(self) -> RecordSource:
@@ -104,19 +105,13 @@ class KclWorld:
 def descendants(pid: int) -> dict[int, str]:
     """Running descendants of a process: pid to command line."""
     found: dict[int, str] = {}
-    for child in _children(pid):
+    for child in psutil.Process(pid).children(recursive=True):
         # It may end while it is looked at.
-        with contextlib.suppress(OSError):
-            command = Path(f"/proc/{child}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-            found |= {child: command} | descendants(child)
+        with contextlib.suppress(psutil.Error):
+            found[child.pid] = " ".join(child.cmdline())
     return found
 
 
 def kill_one(what: str) -> None:
     """SIGKILL one descendant of this process whose command line names `what`."""
     os.kill(next(pid for pid, command in descendants(os.getpid()).items() if what in command), signal.SIGKILL)
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(child) for task in tasks for child in task.read_text().split()]

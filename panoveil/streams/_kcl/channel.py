@@ -47,9 +47,13 @@ class Channel:
         except ConnectionError as error:
             raise LinkClosed(type(error).__name__) from error
 
-    async def close(self) -> None:
-        """Hang up; the child then ends."""
+    def hang_up(self) -> None:
+        """Close without waiting for it; the child then ends."""
         self._writer.close()
+
+    async def close(self) -> None:
+        """Hang up, and return when that is done."""
+        self.hang_up()
         try:
             await self._writer.wait_closed()
         except ConnectionError:

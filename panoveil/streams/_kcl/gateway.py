@@ -60,18 +60,20 @@ class Gateway:
         self.lost.clear()
         self._closed_to_new = False
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         channel = Channel(reader, writer)
         if self._closed_to_new:
-            await channel.close()
+            channel.hang_up()
             return
         shard = Shard(self._work, self._slots, self._limits.max_in_flight_per_shard, self._fail)
         session = Session(channel, shard, self._limits, self._watch)
         task = asyncio.create_task(session.run(), name="kcl session")
         self._sessions[session] = task
-        task.add_done_callback(lambda done: self._ended(session, done))
+        task.add_done_callback(lambda done: self._ended(session, channel, done))
 
-    def _ended(self, session: Session, task: asyncio.Task[None]) -> None:
+    def _ended(self, session: Session, channel: Channel, task: asyncio.Task[None]) -> None:
+        # A session that is cancelled before its first step has had no chance to.
+        channel.hang_up()
         del self._sessions[session]
         if task.cancelled():
             return

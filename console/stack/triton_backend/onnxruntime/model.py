@@ -69,16 +69,21 @@ def _end_with_the_server() -> None:
     Nor would a thread in here: a server that dies within a critical section leaves this process waiting with Python's lock held.
     """
     prefix = os.environ.get("PANOVEIL_TRITON_SHM_PREFIX", "")
+    # Opened here, where both surely live: the watcher may begin late.
+    watched = os.pidfd_open(os.getppid()), os.pidfd_open(os.getpid())
     subprocess.Popen(
-        ["python3", "-I", "-S", "-c", _WATCHER, str(os.getppid()), str(os.getpid()), prefix],
+        ["python3", "-I", "-S", "-c", _WATCHER, *map(str, watched), prefix],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
+        pass_fds=watched,
     )
+    for descriptor in watched:
+        os.close(descriptor)
 
 
 _WATCHER = """
 import glob, os, select, signal, sys
-server, stub = (os.pidfd_open(int(pid)) for pid in sys.argv[1:3])
+server, stub = map(int, sys.argv[1:3])
 poll = select.poll()
 poll.register(server, select.POLLIN)
 poll.register(stub, select.POLLIN)

@@ -87,7 +87,7 @@ async def _answering(status: str) -> asyncio.Server:
 async def test_ready_is_when_the_server_says_so() -> None:
     server = await _answering("200 OK")
     async with server:
-        await triton.wait_ready(server.sockets[0].getsockname()[1], lambda: True, 5)
+        await triton.wait_ready(server.sockets[0].getsockname()[1], lambda: True, 60)
         assert server.is_serving()
 
 
@@ -96,6 +96,6 @@ async def test_a_server_that_ended_or_never_gets_ready_is_unavailable() -> None:
     async with server:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(Unavailable, match="ended"):
-            await triton.wait_ready(port, lambda: False, 5)
+            await triton.wait_ready(port, lambda: False, 60)
         with pytest.raises(Unavailable, match="not ready"):
             await triton.wait_ready(port, lambda: True, 0.2)

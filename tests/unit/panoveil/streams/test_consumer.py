@@ -190,7 +190,7 @@ async def test_run_consumes_until_stop(bench: Bench) -> None:
         consumer.stop()
 
     consumer = Consumer(bench.service, streams.source(Stream.UPLOADS, bench.service), handle, bench.shelf)
-    await asyncio.wait_for(consumer.run(), 5)
+    await asyncio.wait_for(consumer.run(), 60)
     assert streams.drained(Stream.UPLOADS, bench.service)
 
 

@@ -48,7 +48,7 @@ async def test_what_is_sent_while_it_runs_is_delivered() -> None:
     source = streams.source(Stream.UPLOADS, "app")
     running = asyncio.create_task(source.run(work))
     await streams.send(Stream.UPLOADS, [Outgoing("key", b"0")])
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 60)
     assert seen == [b"0", b"1", b"2", b"3", b"4"]
     assert streams.drained(Stream.UPLOADS, "app")
 
@@ -65,7 +65,7 @@ async def test_an_error_out_of_work_stops_the_source_after_what_else_runs() -> N
 
     await streams.send(Stream.UPLOADS, [Outgoing("key", b"%d" % n) for n in range(4)])
     with pytest.raises(ZeroDivisionError):
-        await asyncio.wait_for(streams.source(Stream.UPLOADS, "app").run(work), 5)
+        await asyncio.wait_for(streams.source(Stream.UPLOADS, "app").run(work), 60)
     assert b"0" in done
     assert streams.checkpoints(Stream.UPLOADS, "app") == {"shardId-000000000000": "1"}
 
@@ -74,7 +74,7 @@ async def test_stop_before_run_is_heeded() -> None:
     source = MemoryStreams().source(Stream.UPLOADS, "app")
     source.stop()
     source.stop()
-    await asyncio.wait_for(source.run(_ignore), 5)
+    await asyncio.wait_for(source.run(_ignore), 60)
     assert source._stopping
 
 
@@ -84,7 +84,7 @@ async def _drain(streams: MemoryStreams, application: str) -> None:
     async def work(record: Record) -> None:
         source.stop()
 
-    await asyncio.wait_for(source.run(work), 5)
+    await asyncio.wait_for(source.run(work), 60)
 
 
 async def _ignore(record: Record) -> None:

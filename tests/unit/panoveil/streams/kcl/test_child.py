@@ -46,14 +46,14 @@ class Relay:
         stdin, self.to_child = os.pipe()
         self.from_child, stdout = os.pipe()
         self.service, self._link = socket.socketpair()
-        self.service.settimeout(5)
+        self.service.settimeout(60)
         self.codes: list[int] = []
         self.thread = threading.Thread(target=lambda: self.codes.append(child.relay(self._link, stdin, stdout)))
         self.thread.start()
         self._ends = [stdin, stdout, self.from_child]
 
     def ended(self) -> int:
-        self.thread.join(5)
+        self.thread.join(60)
         return self.codes[0]
 
     def close(self) -> None:

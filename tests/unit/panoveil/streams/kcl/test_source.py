@@ -1,6 +1,7 @@
 """The supervisor against a daemon that is a script; tests/streams has the real one."""
 
 import asyncio
+import dataclasses
 import logging
 import os
 import signal
@@ -15,7 +16,7 @@ from panoveil.streams import KclConfig, KclSource, Limits, Record
 from panoveil.streams._kcl import source as source_module
 from tests.streams.worlds import descendants
 
-LIMITS = Limits(max_in_flight=4, max_in_flight_per_shard=4, hold_seconds=0.2, checkpoint_seconds=0.0, drain_seconds=0.2)
+LIMITS = Limits(max_in_flight=4, max_in_flight_per_shard=4, hold_seconds=0.2, checkpoint_seconds=0.0, drain_seconds=60.0)
 
 
 class Shelf:
@@ -68,7 +69,7 @@ class Worker:
 
 
 async def eventually(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110 - it looks at another process
             await asyncio.sleep(0.005)
 
@@ -141,11 +142,11 @@ async def test_cancelling_leaves_nothing_behind(shelf: Shelf) -> None:
 async def test_a_daemon_that_will_not_end_is_ended(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(source_module, "_SHUTDOWN_GRACE", 0.1)
     (shelf.folder / "stubborn").touch()
-    source = shelf.source()
+    source = shelf.source(dataclasses.replace(LIMITS, drain_seconds=0.2))
     running = asyncio.create_task(source.run(Worker()))
     await eventually((shelf.folder / "starts").exists)
     source.stop()
-    await asyncio.wait_for(running, 10)
+    await asyncio.wait_for(running, 60)
     assert shelf.family == {}
 
 
@@ -185,5 +186,5 @@ async def test_a_stop_ends_that_wait(shelf: Shelf) -> None:
         raise Unavailable("kinesis")
 
     source = KclSource(KclConfig("app", "stream", "eu-north-1", "me", "test", java=str(shelf.java)), preflight)
-    await asyncio.wait_for(source.run(Worker()), 10)
+    await asyncio.wait_for(source.run(Worker()), 60)
     assert not (shelf.folder / "starts").exists()
