@@ -29,6 +29,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 PANORAMA_WIDTH = 2048
 _EQUIRECTANGULAR = re.compile(rb"GPano:ProjectionType\s*(?:=\s*[\"']|>)\s*equirectangular")
 _ORIENTATION = 0x0112
+_JPEG = b"\xff\xd8"
 _UNREADABLE = (OSError, cv2.error, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -77,10 +78,11 @@ async def anonymize_folder(
     """Anonymise every JPEG and PNG below `source` into `target`, same sub-folders; PNGs come out as `<name>.png.jpg`.
 
     A picture is taken for a whole panorama where it is twice as wide as high and at least 2048 pixels wide, or says so (GPano).
-    `report` gets one JSON line a picture: `{"image", "plates": [[x, y, w, h, score], …], "faces": […], "recipe_id", "outcome"}`. Boxes
-    are the obfuscated ones, in pixels of the picture turned upright by its EXIF orientation, which is how it is published; a box
-    across a panorama's edge is given as two. Only what was verified is written to `target`, panoramas with their GPano tag, nothing
-    with a position; what an earlier run wrote for a picture that is now held or rejected is removed. `Unavailable` ends the work.
+    `report` gets one JSON line a picture: `{"image", "plates": [[x, y, w, h, score], …], "faces": […], "recipe_id", "outcome",
+    "encoded_anew"}`; the last is false where the input's JPEG was only patched. Boxes are the obfuscated ones, in pixels of the picture
+    turned upright by its EXIF orientation, which is how it is published; a box across a panorama's edge is given as two. Only what
+    was verified is written to `target`, panoramas with their GPano tag, nothing with a position; what an earlier run wrote for a
+    picture that is now held or rejected is removed. `Unavailable` ends the work.
     """
     if source.resolve() == target.resolve():
         raise Misconfigured("the folder to write to is the folder to read from: choose another, originals are never overwritten")
@@ -111,19 +113,21 @@ def _refuse_collisions(images: Iterable[Path]) -> None:
 
 async def _one(path: Path, source: Path, target: Path, detector: Detector, recipe: AnonymizeRecipe, lines: TextIO) -> Finished:
     image = path.relative_to(source)
+    encoded_anew = False
     boxes: dict[Kind, list[list[float]]] = {"plate": [], "face": []}
     try:
-        picture, panorama = await asyncio.to_thread(_read, path)
-        extent = Extent.of(picture, panorama=panorama)
-        since = detector.interruptions
-        result = await anonymize(picture, detector, recipe, panorama=panorama, description=_description(extent))
+        read = await asyncio.to_thread(_read, path)
+        extent = Extent.of(read.picture, panorama=read.panorama)
+        result = await anonymize(
+            read.picture, detector, recipe, panorama=read.panorama, description=_description(extent), source=read.source
+        )
     except Rejected as error:
         outcome = f"rejected:{error.reason}"
     else:
         outcome = f"held:{result.reason}" if isinstance(result, Held) else "published"
         if isinstance(result, Anonymized):
-            await detector.prove(since)  # the last look found nothing: a blind detector would have said the same
-            boxes = _boxes(result, extent)
+            await detector.prove()  # the last look found nothing: a blind detector would have said the same
+            boxes, encoded_anew = _boxes(result, extent), result.encoded_anew
             await asyncio.to_thread(_write, target / _published_name(image), result.jpeg)
     if outcome != "published":
         (target / _published_name(image)).unlink(missing_ok=True)
@@ -133,24 +137,36 @@ async def _one(path: Path, source: Path, target: Path, detector: Detector, recip
         "faces": boxes["face"],
         "recipe_id": recipe.recipe_id,
         "outcome": outcome,
+        "encoded_anew": encoded_anew,
     }
     lines.write(json.dumps(line) + "\n")
     lines.flush()
     return Finished(str(image), outcome, len(boxes["face"]), len(boxes["plate"]))
 
 
-def _read(path: Path) -> tuple[Picture, bool]:
-    """Return uint8 [H, W, 3] RGB, upright, and whether it is a panorama; `Rejected` where it cannot be read or decoded whole."""
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A picture uint8 [H, W, 3] RGB, upright, whether it is a panorama, and the JPEG that stores it just like that, if one does."""
+
+    picture: Picture
+    panorama: bool
+    source: bytes | None
+
+
+def _read(path: Path) -> _Read:
+    """Return what a file shows; `Rejected` where it cannot be read or decoded whole."""
     try:
         data = path.read_bytes()
         if not data:
             raise Rejected(Reason.EMPTY_OBJECT, path.name)
-        picture = _upright(_decoded(data), _orientation(data))
+        orientation = _orientation(data)
+        picture = _upright(_decoded(data), orientation)
     except _UNREADABLE as error:
         raise Rejected(Reason.CORRUPT_FRAME, str(error)) from error
     height, width = picture.shape[:2]
     said = _EQUIRECTANGULAR.search(data) is not None
-    return picture, width == 2 * height and (said or width >= PANORAMA_WIDTH)
+    panorama = width == 2 * height and (said or width >= PANORAMA_WIDTH)
+    return _Read(picture, panorama, data if data[:2] == _JPEG and orientation not in _TURNS else None)
 
 
 def _description(extent: Extent) -> Description | None:
@@ -158,7 +174,7 @@ def _description(extent: Extent) -> Description | None:
 
 
 def _decoded(data: bytes) -> Picture:
-    if data[:2] == b"\xff\xd8":
+    if data[:2] == _JPEG:
         return jpeg.decode(data)
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:

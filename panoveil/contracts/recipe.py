@@ -6,8 +6,14 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-CODE_VERSION = "3"
+CODE_VERSION = "4"
 """Raised by hand when a change of code changes pixels; part of every recipe."""
+
+Obfuscator = Literal["inpaint", "fill", "mosaic_noise", "blur"]
+"""What hides a region. `inpaint` (colours continued from outside) and `fill` (their mean) hold nothing of what was there.
+
+`mosaic_noise` leaks the coarse colours of what it hides, `blur` its coarse shape: large digits become readable to a trained reader.
+"""
 
 
 class _Frozen(BaseModel):
@@ -61,8 +67,10 @@ class AnonymizeRecipe(_Frozen):
     face: Model
     plate: Model
     view_plan: Literal["fast", "standard", "thorough"] = "standard"
-    obfuscator: Literal["inpaint", "fill"] = "inpaint"
+    obfuscator: Obfuscator = Field(default="inpaint", description="inpaint and fill hold nothing of what was there; others leak")
     margin: float = Field(default=0.2, ge=0.15, le=1, description="grown on each side, as a share of the box")
     verification_rounds: int = Field(default=3, ge=1, le=5)
-    jpeg_quality: int = Field(default=90, ge=50, le=100)
+    jpeg_quality: int = Field(
+        default=90, ge=50, le=100, description="of pictures that cannot be patched; a patch keeps the input's"
+    )
     stitch_recipe_id: str = ""

@@ -18,7 +18,8 @@ LONGEST_INTERVAL = 64
 _SOF0, _DHT, _EOI, _SOS, _DQT, _DRI, _ADOBE = 0xC0, 0xC4, 0xD9, 0xDA, 0xDB, 0xDD, 0xEE
 _SOI, _JFIF = b"\xff\xd8", b"\xff\xe0\x00\x10JFIF\x00\x01\x01\x00\x00\x01\x00\x01\x00\x00"
 _COLOURS = 3
-_LARGEST_UNIT = 16
+_DC_SYMBOLS = frozenset(range(12))
+_AC_SYMBOLS = frozenset({0, 0xF0, *(run << 4 | size for run in range(16) for size in range(1, 11))})
 
 
 class Unpatchable(ValueError):
@@ -178,6 +179,7 @@ class _Reader:
             raise Unpatchable(f"it has no restart markers every {LONGEST_INTERVAL} blocks or more often")
         if any(c.across != 1 or c.down != 1 for c in components[1:]) or max(components[0].across, components[0].down) > 2:  # noqa: PLR2004
             raise Unpatchable("its colours are sampled in an unusual way")
+        self._require_every_word(components)
         result = Layout(
             *self._size,
             components,
@@ -191,6 +193,13 @@ class _Reader:
         if len(segments) != -(-rows * columns // self._restart):
             raise Unpatchable(f"it has {len(segments)} restart intervals for {rows} x {columns} blocks")
         return result
+
+    def _require_every_word(self, components: tuple[Component, ...]) -> None:
+        """Whatever is put into the picture later must be expressible; tables made to measure lack what they did not need."""
+        for component in components:
+            dc, ac = self._codes[component.dc], self._codes[0x10 | component.ac]
+            if _DC_SYMBOLS - set(dc.symbols) or _AC_SYMBOLS - set(ac.symbols):
+                raise Unpatchable("its Huffman tables do not have every word")
 
 
 def _intervals(data: bytes, start: int) -> NDArray[np.int64]:

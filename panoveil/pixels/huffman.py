@@ -21,7 +21,7 @@ class Code:
     """A Huffman code ready for use.
 
     `symbol` and `length` [65536]: what the next 16 bits begin with, length 0 where with nothing. `word` and `bits` [256]: how a
-    symbol is written, bits 0 where the code has no word for it.
+    symbol is written, if the code has a word for it.
     """
 
     symbol: NDArray[np.uint8]
@@ -163,6 +163,4 @@ def _magnitudes(values: Ints) -> tuple[Ints, Ints]:
 
 
 def _written(symbols: Ints, sizes: Ints, lows: Ints, table: Code) -> Words:
-    if symbols.size and not table.bits[symbols].all():
-        raise Unpatchable("its Huffman tables have no word for what is to be written")
     return Words(table.word[symbols] << sizes | lows, table.bits[symbols] + sizes)

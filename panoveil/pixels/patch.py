@@ -33,7 +33,7 @@ def patched(data: bytes, layout: Layout, picture: NDArray[np.uint8], units: Mask
     """Return the JPEG with the MCUs bool [rows, columns] replaced by what uint8 [H, W, 3] RGB shows there, and without metadata.
 
     Only those MCUs of the picture are read. Headers are written anew; nothing but the scan is taken over from `data`. `Unpatchable`
-    where the file's Huffman tables cannot say what is to be written.
+    where the scan does not hold what the headers promise.
     """
     chosen = np.flatnonzero(units)
     if not chosen.size:

@@ -1,4 +1,4 @@
-"""A picture in, the bytes to publish out, or the reason why not: detect, obfuscate, encode, verify what was encoded."""
+"""A picture in, the bytes to publish out, or the reason why not: detect, obfuscate, patch, verify what was patched."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,8 @@ from panoveil.detection.views import View, flat_plan, looking_at, panorama_plan
 from panoveil.pixels import jpeg
 from services.anonymizer.merge import merged
 from services.anonymizer.metadata import described, scan
-from services.anonymizer.obfuscate import obfuscated, share
+from services.anonymizer.obfuscate import share
+from services.anonymizer.original import Original
 from services.anonymizer.regions import Extent, Rect, Region, coverage, grown, mask
 
 Picture = NDArray[np.uint8]
@@ -48,12 +49,16 @@ class Description:
 
 @dataclass(frozen=True, slots=True)
 class Anonymized:
-    """A picture that may be published: the bytes, what was obfuscated and where, and after how many rounds nothing was left."""
+    """A picture that may be published: the bytes, what was obfuscated and where, and after how many rounds nothing was left.
+
+    `encoded_anew`: the bytes are no patch of the input's, see `Original`.
+    """
 
     jpeg: bytes
     regions: tuple[Region, ...]
     rects: tuple[Rect, ...]
     rounds: int
+    encoded_anew: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +72,31 @@ class Held:
 
 
 async def anonymize(
-    picture: Picture, detector: Detector, recipe: AnonymizeRecipe, *, panorama: bool, description: Description | None = None
+    picture: Picture,
+    detector: Detector,
+    recipe: AnonymizeRecipe,
+    *,
+    panorama: bool,
+    description: Description | None = None,
+    source: bytes | None = None,
 ) -> Anonymized | Held:
     """Anonymise uint8 [H, W, 3] RGB; a panorama is a whole equirectangular one, anything else a plain photo.
 
-    Every round obfuscates the original picture anew, encodes it, decodes what it encoded and looks for what is left, with other views
-    and at other scales than the first look. What is found joins the regions. `Unavailable` where the detector gives no valid answer.
+    `source` is the JPEG it was decoded from, if any: where that can be patched, whatever is not obfuscated stays bit for bit.
+
+    Every round patches the original anew, decodes what would be published and looks for what is left, with other views and at other
+    scales than the first look. What is found joins the regions. `Unavailable` where the detector gives no valid answer.
     """
     extent = Extent.of(picture, panorama=panorama)
     regions = merged(await look(picture, plan(extent, recipe), detector, recipe), extent)
+    original = await asyncio.to_thread(_original, picture, source, recipe)
     verification = Verification(extent, detector, recipe)
     for number in range(1, recipe.verification_rounds + 1):
         rects = tuple(grown(region, recipe.margin, extent) for region in regions)
-        data = await asyncio.to_thread(_published, picture, rects, recipe, extent, description)
+        data = await asyncio.to_thread(_published, original, rects, recipe, extent, description)
         left = await verification.left_in(data, rects)
         if not left:
-            return _checked(Anonymized(data, regions, rects, number), extent)
+            return _checked(Anonymized(data, regions, rects, number, original.encoded_anew), extent)
         regions = merged((*regions, *left), extent)
     return Held(Reason.NOT_VERIFIED, f"{len(left)} regions were still found in round {number}", regions, number)
 
@@ -142,13 +156,16 @@ def _sampled(view: View, picture: Picture) -> Picture:
         return view.sample(picture)
 
 
+def _original(picture: Picture, source: bytes | None, recipe: AnonymizeRecipe) -> Original:
+    with telemetry.measured(SERVICE, "encode"):
+        return Original.of(picture, source, recipe.jpeg_quality)
+
+
 def _published(
-    picture: Picture, rects: tuple[Rect, ...], recipe: AnonymizeRecipe, extent: Extent, description: Description | None
+    original: Original, rects: tuple[Rect, ...], recipe: AnonymizeRecipe, extent: Extent, description: Description | None
 ) -> bytes:
     with telemetry.measured(SERVICE, "obfuscate"):
-        hidden = obfuscated(picture, rects, recipe.obfuscator, extent)
-    with telemetry.measured(SERVICE, "encode"):
-        data = jpeg.encode(hidden, recipe.jpeg_quality)
+        data = original.obfuscated(rects, recipe.obfuscator, extent)
     return described(data, description.exif, description.xmp) if description else data
 
 

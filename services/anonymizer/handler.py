@@ -92,7 +92,7 @@ async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports:
         metadata.exif(message.pose, message.captured_at), metadata.xmp(message.pose, message.width, message.height)
     )
     since = ports.detector.interruptions
-    result = await anonymize(picture, ports.detector, recipe, panorama=True, description=described)
+    result = await anonymize(picture, ports.detector, recipe, panorama=True, description=described, source=data)
     if isinstance(result, Anonymized):  # its last look found nothing: a blind detector would have said the same
         await ports.detector.prove(since)
     return result

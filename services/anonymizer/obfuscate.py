@@ -3,18 +3,22 @@
 Each rectangle is filled from the colours round it, known pixels only, coarse to fine (pull-push); then, for looks, the *outside* of
 its edge is softened. A blur would be a function of what it hides, and such functions have been inverted: plates are readable through
 Gaussian blurs and mosaics, faces re-identified. A fill from outside leaves nothing to invert.
+
+`mosaic_noise` and `blur` are here for those who must look like others do. They read what they hide, and leak some of it;
+`python -m benchmarks.anonymizer --sections attack` measures how much.
 """
 
-from typing import Any, Literal, cast
+from collections.abc import Callable
+from typing import Any, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from panoveil.contracts.recipe import Obfuscator
 from services.anonymizer.regions import Extent, Rect, mask
 
 Picture = NDArray[np.uint8]
-Style = Literal["inpaint", "fill"]
 Colours = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -24,28 +28,114 @@ _CELLS = 64
 _SOFT = 2.0
 
 
-def obfuscated(picture: Picture, rects: tuple[Rect, ...], style: Style, extent: Extent) -> Picture:
-    """Return a copy of uint8 [H, W, 3] in which the pixels of `rects` depend only on pixels outside of all of them.
+_NOISE = 20.0
+"""Standard deviation of a mosaic's noise, in grey levels."""
 
-    `inpaint` continues the surroundings smoothly, `fill` takes their mean. Outside, at most 4 pixels from an edge change.
+_BLUR = 0.5
+"""Standard deviation of a blur, as a share of the rectangle's shorter side."""
+
+
+def obfuscated(picture: Picture, rects: tuple[Rect, ...], style: Obfuscator, extent: Extent) -> Picture:
+    """Return a copy of uint8 [H, W, 3] in which the pixels of `rects` are obfuscated. Outside, at most 4 pixels from an edge change.
+
+    `inpaint` continues the surroundings smoothly, `fill` takes their mean: neither depends on any pixel inside a rectangle.
+    `mosaic_noise` gives the mean colours of cells as large as the rectangle's shorter side, changed by random noise, another one at
+    every call: coarse colours remain (the part of a plate that is blue, skin or mask). `blur` gives a Gaussian blur as wide as half of
+    the shorter side: large digits and the layout of a face remain readable to somebody who has learnt to.
     """
     result = picture.copy()
-    hidden = mask(rects, extent)
-    for rect in rects:
-        _fill(picture, hidden, result, rect, style, extent)
-    for rect in rects:
-        _feather(hidden, result, rect, extent)
+    _hide(picture, result, rects, style, extent)
     return result
 
 
-def _fill(picture: Picture, hidden: Mask, result: Picture, rect: Rect, style: Style, extent: Extent) -> None:
+def obfuscated_units(
+    picture: Picture, rects: tuple[Rect, ...], style: Obfuscator, extent: Extent, unit: tuple[int, int]
+) -> tuple[Picture, Mask]:
+    """Return the same for who needs nothing but what changes: a picture, and which of its units of (across, down) pixels may have.
+
+    Units are bool [rows, columns]; they hold the rectangles and what is softened round them. The picture is black elsewhere, and no
+    memory is spent on it there.
+    """
+    across, down = unit
+    units = np.zeros((-(-extent.height // down), -(-extent.width // across)), np.bool_)
+    result = np.zeros_like(picture)
+    for rect in rects:
+        for rows, columns in _ringed(rect, _FEATHER, extent).pieces(extent.width):
+            units[rows.start // down : -(-rows.stop // down), columns.start // across : -(-columns.stop // across)] = True
+        window = _ringed(rect, 2 * _FEATHER + max(unit), extent)
+        _put(result, window, _taken(picture, window))
+    _hide(picture, result, rects, style, extent)
+    return result, units
+
+
+def _hide(picture: Picture, result: Picture, rects: tuple[Rect, ...], style: Obfuscator, extent: Extent) -> None:
+    hidden = mask(rects, extent)
+    for rect in rects:
+        _FILLS[style](picture, hidden, result, rect, extent)
+    for rect in rects:
+        _feather(hidden, result, rect, extent)
+
+
+def _inpaint(picture: Picture, hidden: Mask, result: Picture, rect: Rect, extent: Extent) -> None:
+    _fill_from_outside(picture, hidden, result, rect, extent, _continued)
+
+
+def _fill(picture: Picture, hidden: Mask, result: Picture, rect: Rect, extent: Extent) -> None:
+    _fill_from_outside(picture, hidden, result, rect, extent, _mean)
+
+
+def _fill_from_outside(
+    picture: Picture,
+    hidden: Mask,
+    result: Picture,
+    rect: Rect,
+    extent: Extent,
+    filling: Callable[[Colours, NDArray[np.float32]], Colours],
+) -> None:
     window = _surroundings(hidden, rect, extent)
     known = (~_taken(hidden, window)).astype(np.float32)
-    colours = _taken(picture, window).astype(np.float32) * known[..., None]
-    filled = _mean(colours, known) if style == "fill" else _continued(colours, known)
+    _put(
+        result, rect, _inside(filling(_taken(picture, window).astype(np.float32) * known[..., None], known), window, rect, extent)
+    )
+
+
+def _mosaic(picture: Picture, _hidden: Mask, result: Picture, rect: Rect, _extent: Extent) -> None:
+    colours = _taken(picture, rect).astype(np.float32)
+    height, width = colours.shape[:2]
+    side = max(1, min(height, width))
+    cells = _resized(colours, (max(1, width // side), max(1, height // side)), cv2.INTER_AREA)
+    # From the system's entropy: noise that can be computed again can be subtracted.
+    noisy = cells + np.random.default_rng().normal(0, _NOISE, cells.shape).astype(np.float32)
+    _put(result, rect, _whole(_resized(noisy, (width, height), cv2.INTER_NEAREST)))
+
+
+def _blur(picture: Picture, _hidden: Mask, result: Picture, rect: Rect, extent: Extent) -> None:
+    side = min(rect.x1 - rect.x0, rect.y1 - rect.y0)
+    window = _ringed(rect, side, extent)
+    colours = _taken(picture, window).astype(np.float32)
+    height, width = colours.shape[:2]
+    cell = max(1, side // _CELLS)
+    small = _resized(colours, (width // cell, height // cell), cv2.INTER_AREA)
+    soft = cv2.GaussianBlur(small, (0, 0), max(_BLUR * side / cell, 0.5), borderType=cv2.BORDER_REPLICATE)
+    wide = _resized(np.asarray(soft, np.float32), (width, height), cv2.INTER_LINEAR)
+    _put(result, rect, _inside(wide, window, rect, extent))
+
+
+_FILLS: dict[Obfuscator, Callable[[Picture, Mask, Picture, Rect, Extent], None]] = {
+    "inpaint": _inpaint,
+    "fill": _fill,
+    "mosaic_noise": _mosaic,
+    "blur": _blur,
+}
+
+
+def _inside(colours: Colours, window: Rect, rect: Rect, extent: Extent) -> Picture:
     top, left = rect.y0 - window.y0, (rect.x0 - window.x0) % extent.width
-    inside = filled[top : top + rect.y1 - rect.y0, left : left + rect.x1 - rect.x0]
-    _put(result, rect, inside.round().clip(0, 255).astype(np.uint8))
+    return _whole(colours[top : top + rect.y1 - rect.y0, left : left + rect.x1 - rect.x0])
+
+
+def _whole(colours: Colours) -> Picture:
+    return colours.round().clip(0, 255).astype(np.uint8)
 
 
 def _surroundings(hidden: Mask, rect: Rect, extent: Extent) -> Rect:
@@ -122,10 +212,10 @@ def _feather(hidden: Mask, result: Picture, rect: Rect, extent: Extent) -> None:
     window = _ringed(rect, 2 * _FEATHER, extent)
     inside = _taken(hidden, window)
     now = _taken(result, window).astype(np.float32)
-    distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, 3)
+    distance = cv2.distanceTransform((~inside).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     weight = np.clip(1 - distance / (_FEATHER + 1), 0, 1)[..., None] * ~inside[..., None]
     soft = cv2.GaussianBlur(now, (0, 0), _FEATHER / 2, borderType=cv2.BORDER_REPLICATE)
-    _put(result, window, (now + (soft - now) * weight).round().clip(0, 255).astype(np.uint8))
+    _put(result, window, _whole(now + (soft - now) * weight))
 
 
 def share(rects: tuple[Rect, ...], extent: Extent) -> float:

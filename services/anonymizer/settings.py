@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from panoveil.contracts.recipe import AnonymizeRecipe, Model
+from panoveil.contracts.recipe import AnonymizeRecipe, Model, Obfuscator
 from panoveil.detection import Choice, Kind
 from panoveil.settings import Settings
 
@@ -32,7 +32,9 @@ class AnonymizerSettings(Settings):
     )
     plate_longest_side: int | None = Field(default=None, ge=640, multiple_of=32, description="likewise")
     view_plan: Literal["fast", "standard", "thorough"] = "standard"
-    obfuscator: Literal["inpaint", "fill"] = "inpaint"
+    obfuscator: Obfuscator = Field(
+        default="inpaint", description="inpaint, fill: hold nothing of what was there; mosaic_noise, blur: leak"
+    )
     margin: float = Field(default=0.2, ge=0.15, le=1)
     verification_rounds: int = Field(default=5, ge=1, le=5)
     jpeg_quality: int = Field(default=90, ge=50, le=100)

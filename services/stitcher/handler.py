@@ -117,7 +117,7 @@ def _make(frames: Mapping[str, NDArray[np.uint8]], rig: Rig, rig_tables: tables.
     with telemetry.measured(STAGE, "stitch"):
         panorama = stitch(frames, rig, ports.recipe, rig_tables, _spread_over(ports.workers))
     with telemetry.measured(STAGE, "encode"):
-        return jpeg.encode(panorama.image, ports.recipe.jpeg_quality), panorama
+        return jpeg.encode_patchable(panorama.image, ports.recipe.jpeg_quality), panorama
 
 
 def _spread_over(workers: Executor) -> Any:

@@ -5,20 +5,22 @@ from types import ModuleType
 
 from panoveil.contracts.recipe import CODE_VERSION
 from panoveil.detection import views
+from panoveil.pixels import jpeg
 from services.anonymizer import anonymize, merge, metadata, obfuscate, regions
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
     anonymize: ("NEAR", "AGAIN", "BLOCK", "COVERED"),
     merge: ("SAME",),
     metadata: ("_XMP", "_XMP_NAMES", "_EXIF_TAGS", "_PHOTO_TAGS", "_GPS_TAGS"),
-    obfuscate: ("_GREY", "_FEATHER", "_CELLS", "_SOFT"),
+    jpeg: ("RESTART",),
+    obfuscate: ("_GREY", "_FEATHER", "_CELLS", "_SOFT", "_NOISE", "_BLUR"),
     regions: ("LEAST_MARGIN",),
     views: (
         "MULTIPLE", "RIM", "GREY", "REACH", "TILE", "LIMIT", "_FIRST", "_SECOND", "_GRAZING", "_DROP", "_PLATE", "_TALL", "_RING",
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("3", "215f2c774405a490")
+KNOWN = ("4", "0421b881a4bdae59")
 
 
 def fingerprint() -> str:

@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from services.anonymizer.obfuscate import Style, obfuscated, share
+from panoveil.contracts.recipe import Obfuscator
+from services.anonymizer.obfuscate import obfuscated, obfuscated_units, share
 from services.anonymizer.regions import Extent, Rect, mask
 from tests.unit.services.anonymizer import scenes
 
@@ -23,7 +24,7 @@ def rects() -> st.SearchStrategy[Rect]:
 
 @given(st.lists(rects(), min_size=1, max_size=5).map(tuple), styles, st.integers(0, 9))
 @settings(max_examples=60)
-def test_the_result_does_not_depend_on_what_was_inside(chosen: tuple[Rect, ...], style: Style, seed: int) -> None:
+def test_the_result_does_not_depend_on_what_was_inside(chosen: tuple[Rect, ...], style: Obfuscator, seed: int) -> None:
     picture = scenes.street(256, 128)
     other = picture.copy()
     inside = mask(chosen, PHOTO)
@@ -32,7 +33,7 @@ def test_the_result_does_not_depend_on_what_was_inside(chosen: tuple[Rect, ...],
 
 
 @pytest.mark.parametrize("style", ["inpaint", "fill"])
-def test_nor_does_it_across_the_edge_of_a_panorama(style: Style) -> None:
+def test_nor_does_it_across_the_edge_of_a_panorama(style: Obfuscator) -> None:
     picture = scenes.street(256, 128)
     other = picture.copy()
     other[mask(ACROSS, PANORAMA)] = (255, 0, 255)
@@ -40,7 +41,7 @@ def test_nor_does_it_across_the_edge_of_a_panorama(style: Style) -> None:
 
 
 @pytest.mark.parametrize("style", ["inpaint", "fill"])
-def test_away_from_the_regions_nothing_changes(style: Style) -> None:
+def test_away_from_the_regions_nothing_changes(style: Obfuscator) -> None:
     picture = scenes.street(256, 128)
     result = obfuscated(picture, ACROSS, style, PANORAMA)
     near = mask(
@@ -74,6 +75,42 @@ def test_an_odd_width_that_is_nearly_all_hidden_ends() -> None:
     extent = Extent(255, 127, wraps=True)
     result = obfuscated(scenes.street(256, 128)[:127, :255], (Rect(3, 0, 256, 127),), "inpaint", extent)
     assert result.shape == (127, 255, 3)
+
+
+@given(
+    st.lists(rects(), min_size=1, max_size=5).map(tuple),
+    st.sampled_from(["inpaint", "fill", "blur"]),
+    st.sampled_from([PANORAMA, PHOTO]),
+)
+@example((Rect(0, 0, 1, 4),), "inpaint", PANORAMA)
+@settings(max_examples=40)
+def test_units_hold_every_pixel_that_changes_and_show_the_same(
+    chosen: tuple[Rect, ...], style: Obfuscator, extent: Extent
+) -> None:
+    picture = scenes.street(256, 128)
+    whole = obfuscated(picture, chosen, style, extent)
+    shown, units = obfuscated_units(picture, chosen, style, extent, (16, 8))
+    inside = np.kron(units, np.ones((8, 16), np.bool_))
+    assert np.array_equal(shown[inside], whole[inside])
+    assert np.array_equal(whole[~inside], picture[~inside])
+    assert all(units[piece[0].start // 8, piece[1].start // 16] for rect in chosen for piece in rect.pieces(256))
+
+
+def test_a_mosaic_gives_the_mean_of_its_cells_and_never_the_same_noise() -> None:
+    picture = np.full((128, 256, 3), 120, np.uint8)
+    picture[20:40, 30:50] = 200
+    first, second = (obfuscated(picture, (Rect(30, 20, 70, 40),), "mosaic_noise", PHOTO) for _ in range(2))
+    assert len(np.unique(first[22:38, 32:48].reshape(-1, 3), axis=0)) == 1
+    assert not np.array_equal(first, second)
+    assert abs(float(first[22:38, 32:48].mean()) - 200) < 60
+    assert abs(float(first[22:38, 52:68].mean()) - 120) < 60
+
+
+def test_a_blur_mixes_what_is_inside() -> None:
+    picture = np.full((128, 256, 3), 40, np.uint8)
+    picture[20:40, 30:50] = 240
+    inside = obfuscated(picture, (Rect(30, 20, 70, 40),), "blur", PHOTO)[20:40, 30:70]
+    assert 40 < inside.min() < inside.max() < 240
 
 
 def test_nothing_to_hide_changes_nothing() -> None:
