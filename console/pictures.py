@@ -12,7 +12,8 @@ from console.anonymize import Counts, Event, Finished, Started, anonymize_folder
 from console.stack import triton
 from console.stack.stack import MODELS, TRITON_VENV
 from panoveil.contracts.errors import Misconfigured
-from services.anonymizer.app import detector_of, recipe_of
+from panoveil.detection import TritonDetector
+from services.anonymizer.app import recipe_of
 from services.anonymizer.settings import AnonymizerSettings
 
 
@@ -21,7 +22,7 @@ async def anonymize_pictures(source: Path, target: Path, report: Path, triton_ur
     _require_pictures(source)
     async with _triton(triton_url) as url:
         settings = AnonymizerSettings(triton_url=url)
-        async with detector_of(settings) as detector:
+        async with TritonDetector.of(settings) as detector:
             recipe = await recipe_of(settings, detector)()
             with _bar(console) as bar:
                 return await anonymize_folder(source, target, report, detector, recipe, _Listener(bar))

@@ -11,6 +11,7 @@ from panoveil.detection._choice import Choice, Retry
 from panoveil.detection._golden import Golden, street
 from panoveil.detection._memory import RectangleDetector
 from panoveil.detection._port import KINDS, Detections, Detector, Images, Kind
+from panoveil.detection._settings import DetectorSettings
 
 if TYPE_CHECKING:
     from panoveil.detection._triton import Facts, TritonDetector
@@ -28,6 +29,7 @@ __all__ = [
     "Choice",
     "Detections",
     "Detector",
+    "DetectorSettings",
     "Facts",
     "Golden",
     "Images",

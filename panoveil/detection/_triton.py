@@ -27,6 +27,7 @@ from panoveil.contracts.recipe import Model
 from panoveil.detection._choice import Choice, Retry
 from panoveil.detection._golden import Golden, street
 from panoveil.detection._port import KINDS, Detections, Images, Kind
+from panoveil.detection._settings import DetectorSettings
 from panoveil.detection._tiles import joined, tiles
 
 T = TypeVar("T")
@@ -101,6 +102,18 @@ class TritonDetector:
         """Open the channel; it connects by itself, and again after the server was away."""
         self._client = aio.InferenceServerClient(self.url)
         self._slots = asyncio.Semaphore(self.in_flight)
+
+    @classmethod
+    def of(cls, settings: DetectorSettings) -> Self:
+        """Return the detector that the settings name; `async with` closes it."""
+        return cls(
+            settings.triton_url,
+            settings.models,
+            in_flight=settings.triton_in_flight,
+            deadline=settings.triton_deadline,
+            recheck=settings.golden_every,
+            retry=Retry(settings.triton_attempts),
+        )
 
     async def __aenter__(self) -> Self:
         """Return the detector."""

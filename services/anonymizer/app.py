@@ -9,7 +9,7 @@ from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import PanoramaStitched, PanoramaStitchedV1, decode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
-from panoveil.detection import Retry, TritonDetector
+from panoveil.detection import TritonDetector
 from panoveil.runtime import Connections, serve
 from panoveil.streams import Handler, Record
 from services.anonymizer.handler import STAGE, Ports, handle
@@ -22,7 +22,7 @@ async def main(settings: AnonymizerSettings) -> None:
 
     @contextlib.asynccontextmanager
     async def opened(connections: Connections) -> AsyncIterator[Handler]:
-        async with detector_of(settings) as detector:
+        async with TritonDetector.of(settings) as detector:
             recipe = recipe_of(settings, detector)
             ports = Ports(connections.blobs, connections.ledger, connections.sink, detector, recipe)
 
@@ -32,18 +32,6 @@ async def main(settings: AnonymizerSettings) -> None:
             yield on_record
 
     await serve(STAGE, settings, opened)
-
-
-def detector_of(settings: AnonymizerSettings) -> TritonDetector:
-    """Return the detector that the settings name; `async with` closes it."""
-    return TritonDetector(
-        settings.triton_url,
-        settings.models,
-        in_flight=settings.triton_in_flight,
-        deadline=settings.triton_deadline,
-        recheck=settings.golden_every,
-        retry=Retry(settings.triton_attempts),
-    )
 
 
 def recipe_of(settings: AnonymizerSettings, detector: TritonDetector) -> Callable[[], Awaitable[AnonymizeRecipe]]:
