@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from panoveil.contracts.recipe import AnonymizeRecipe, Model
+from panoveil.contracts.recipe import AnonymizeRecipe, Model, Obfuscator
 from panoveil.detection import DetectorSettings
 
 
@@ -15,7 +15,9 @@ class AnonymizerSettings(DetectorSettings):
         default=2, ge=1, le=1000, description="panoramas at once; each takes 0.5 GB of memory at 8192 x 4096 pixels"
     )
     view_plan: Literal["fast", "standard", "thorough"] = "standard"
-    obfuscator: Literal["inpaint", "fill"] = "inpaint"
+    obfuscator: Obfuscator = Field(
+        default="inpaint", description="inpaint, fill: hold nothing of what was there; mosaic_noise, blur: leak"
+    )
     margin: float = Field(default=0.2, ge=0.15, le=1)
     verification_rounds: int = Field(default=5, ge=1, le=5)
     jpeg_quality: int = Field(default=90, ge=50, le=100)
