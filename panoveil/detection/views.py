@@ -283,20 +283,20 @@ LIMIT = 45.0
 """Degrees off the horizon up to which crops serve."""
 
 _FIRST: dict[PlanName, Scales] = {
-    "fast": Scales((Level(1.5, 8), Level(0.75, 20), Level(0.375, LIMIT)), 0.25, 0.35, 1.0),
-    "standard": Scales((Level(2, 8), Level(1, 20), Level(0.5, LIMIT), Level(0.25, LIMIT)), 0.25, 0.4, 2.0),
+    "fast": Scales((Level(1.5, 6), Level(0.75, 20), Level(0.375, LIMIT)), 0.25, 0.35, 1.0),
+    "standard": Scales((Level(2, 6), Level(1, 20), Level(0.5, LIMIT), Level(0.25, LIMIT)), 0.25, 0.4, 2.0),
     "thorough": Scales((Level(3, 15), Level(2, 30), Level(1, LIMIT), Level(0.5, LIMIT), Level(0.25, LIMIT)), 0.5, 1.0, 3.0),
 }
 _SECOND: dict[PlanName, Scales] = {
-    "fast": Scales((Level(1, 8), Level(0.5, 20), Level(0.25, LIMIT)), 0.2, 0.25, 0.75),
-    "standard": Scales((Level(1.5, 8), Level(0.6, 30), Level(0.3, LIMIT)), 0.2, 0.3, 1.5),
+    "fast": Scales((Level(1, 6), Level(0.5, 20), Level(0.25, LIMIT)), 0.2, 0.25, 0.75),
+    "standard": Scales((Level(1.25, 6), Level(0.55, 30), Level(0.3, LIMIT)), 0.2, 0.3, 1.5),
     "thorough": Scales((Level(2.5, 15), Level(1.5, 30), Level(0.75, LIMIT), Level(0.375, LIMIT)), 0.4, 0.75, 2.5),
 }
 _GRAZING = 1e-6
 _DROP = 2.0
 """Metres from a survey car's camera down to a plate."""
 _PLATE = 0.11
-_TALL = 28.0
+_TALL = 24.0
 """View pixels: a plate this tall is found at the next coarser level as well."""
 _RING = 5
 _RING_PITCH = math.radians(60)
@@ -321,6 +321,20 @@ def flat_plan(width: int, height: int, name: PlanName, *, second: bool = False) 
     return tuple(views)
 
 
+def levels(name: PlanName) -> tuple[Level, ...]:
+    """Return the levels of a plan's first look."""
+    return _FIRST[name].levels
+
+
+def crops(area: tuple[int, int, int, int], width: int, height: int, scale: float) -> Iterator[Crop]:
+    """Yield views at one scale of an area (x0, y0, x1, y1) of a flat picture: whatever is no larger than REACH lies whole in one."""
+    columns, across = _cuts(area[2] - area[0], TILE[0], scale)
+    rows, down = _cuts(area[3] - area[1], TILE[1], scale)
+    for row in rows:
+        for column in columns:
+            yield Crop(area[0] + column, area[1] + row, across, down, scale, width, height, wraps=False)
+
+
 def looking_at(plan: Sequence[View], boxes: Sequence[Box]) -> tuple[View, ...]:
     """Return views of the neighbourhood of every box, in every scale in which the plan shows it, and of nothing else if that is less."""
     return tuple(part for view in plan for part in _parts(view, boxes))
@@ -337,7 +351,7 @@ def megapixels(plan: Sequence[View]) -> float:
 
 
 def south(width: int, scale: float) -> float:
-    """Degrees, negative: where a plate beside the road is so near that it is 28 view pixels tall at this scale."""
+    """Degrees, negative: where a plate beside the road is so near that it is 24 view pixels tall at this scale."""
     distance = _PLATE * width * scale / (2 * math.pi * _TALL)
     return max(-LIMIT, -math.degrees(math.atan(_DROP / distance)))
 
