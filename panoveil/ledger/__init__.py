@@ -7,9 +7,10 @@ only the port, never loads an AWS client.
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from panoveil.ledger._chain import GENESIS, verify_chain
+from panoveil.ledger._chain import GENESIS, AuditEntry, AuditHead, Export, export_lines, read_export, verify_chain
+from panoveil.ledger._entries import note
 from panoveil.ledger._memory import MemoryLedger
-from panoveil.ledger._port import ANYWHERE, ENDS, MAY_FOLLOW, AuditEntry, CaptureState, Ledger, SeenObject, State
+from panoveil.ledger._port import ANYWHERE, ENDS, MAY_FOLLOW, CaptureState, Ledger, SeenObject, State
 
 if TYPE_CHECKING:
     from panoveil.ledger._dynamodb import DynamoLedger, provision_table
@@ -28,12 +29,17 @@ __all__ = [
     "GENESIS",
     "MAY_FOLLOW",
     "AuditEntry",
+    "AuditHead",
     "CaptureState",
     "DynamoLedger",
+    "Export",
     "Ledger",
     "MemoryLedger",
     "SeenObject",
     "State",
+    "export_lines",
+    "note",
     "provision_table",
+    "read_export",
     "verify_chain",
 ]

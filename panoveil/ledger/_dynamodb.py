@@ -4,13 +4,16 @@ pk               sk                                   attributes
 survey/drive     object/<capture>/<name>              etag, size
 survey/drive     state/<capture>                      state, reason, detail, since
 survey/drive     stage/<capture>/<stage>/<recipe>     message
-survey/drive     audit/<sequence, 12 digits>          body, previous, hash, writer
+survey/drive     audit/<sequence, 12 digits>          body, previous, hash
+survey/drive     audited/<once>                       sequence
+survey/drive     audit-head                           sequence, hash
 drives           survey/drive                         -
 """
 
 import asyncio
 import json
 import random
+import re
 import time
 import uuid
 from collections import OrderedDict
@@ -22,16 +25,18 @@ from typing import TYPE_CHECKING, Any, Self
 from panoveil.aws import PATIENT, Expecting, Patience, open_client, plain_client, translated
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import CaptureId
-from panoveil.ledger._chain import canonical, link
-from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, AuditEntry, CaptureState, SeenObject, State
+from panoveil.ledger._chain import AuditEntry, AuditHead, canonical, link
+from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, CaptureState, SeenObject, State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient as PlainClient
     from types_aiobotocore_dynamodb import DynamoDBClient
 
 _CONDITION_FAILED = frozenset({"ConditionalCheckFailedException"})
+_CANCELLED = frozenset({"TransactionCanceledException"})
 _EXISTS = frozenset({"ResourceInUseException"})
 _ABSENT = "attribute_not_exists(pk)"
+_SEQUENCE = re.compile(r"audit/([0-9]{12})")
 _AUDIT_ATTEMPTS = 200
 _REMEMBERED = 10_000
 
@@ -122,35 +127,64 @@ class DynamoLedger:
         async for item in self._query(drive_id, "state/"):
             yield _capture_state(item)
 
-    async def audit(self, drive_id: str, body: Mapping[str, object]) -> AuditEntry:
+    async def audit(self, drive_id: str, body: Mapping[str, object], once: str = "") -> AuditEntry:
         """See `Ledger`. Appends to the head it read; where another was quicker, it reads the new head and tries again."""
-        writer = uuid.uuid4().hex
+        name = once or uuid.uuid4().hex
         for attempt in range(_AUDIT_ATTEMPTS):
-            entry = link(await self._audit_head(drive_id), body)
-            if await self._append(drive_id, entry, writer):
+            entry = link(await self.audit_head(drive_id), body)
+            if await self._append(drive_id, entry, name):
                 return entry
+            there = await self._audited(drive_id, name)
+            if there is not None:
+                return there
             await asyncio.sleep(random.uniform(0, 0.01 * min(attempt + 1, 20)))  # noqa: S311 - only spreads the racers
-        raise Unavailable("dynamodb", f"the audit chain of {drive_id} is written to by too many at once")
+        raise Unavailable(
+            "dynamodb", f"the audit chain of {drive_id} is written to by too many at once, or its end is not its head"
+        )
+
+    async def audit_head(self, drive_id: str) -> AuditHead | None:
+        """See `Ledger`."""
+        item = await self._get(_HEAD | {"pk": {"S": drive_id}})
+        return AuditHead(int(item["sequence"]["N"]), item["hash"]["S"]) if item else None
 
     async def audit_chain(self, drive_id: str) -> AsyncIterator[AuditEntry]:
         """See `Ledger`."""
         async for item in self._query(drive_id, "audit/", consistent=True):
             yield _audit_entry(item)
 
-    async def _append(self, drive_id: str, entry: AuditEntry, writer: str) -> bool:
-        """Write the entry where its place is free. A place taken by ourselves means: the answer to our write was lost."""
-        key = {"pk": {"S": drive_id}, "sk": {"S": f"audit/{entry.sequence:012}"}}
-        values = {"body": canonical(dict(entry.body)), "previous": entry.previous, "hash": entry.hash, "writer": writer}
-        with Expecting(_CONDITION_FAILED):
-            await self._put({**key, **{name: {"S": value} for name, value in values.items()}}, ConditionExpression=_ABSENT)
+    async def _append(self, drive_id: str, entry: AuditEntry, once: str) -> bool:
+        """Write the entry, what it is the only one of, and the new head, all or nothing; say whether that was possible."""
+        pk, sequence = {"pk": {"S": drive_id}}, {"sequence": {"N": str(entry.sequence)}}
+        text = {"body": canonical(dict(entry.body)), "previous": entry.previous, "hash": entry.hash}
+        link_item = {**pk, "sk": {"S": _audit_sk(entry.sequence)}, **{name: {"S": value} for name, value in text.items()}}
+        follows = {
+            "ExpressionAttributeNames": {"#hash": "hash"},
+            "ExpressionAttributeValues": {":previous": {"S": entry.previous}},
+        }
+        puts: list[dict[str, Any]] = [
+            {"Item": link_item, "ConditionExpression": _ABSENT},
+            {"Item": {**pk, "sk": {"S": f"audited/{once}"}, **sequence}, "ConditionExpression": _ABSENT},
+            {
+                "Item": {**pk, **_HEAD, **sequence, "hash": {"S": entry.hash}},
+                **(
+                    {"ConditionExpression": _ABSENT}
+                    if entry.sequence == 1
+                    else {"ConditionExpression": "#hash = :previous", **follows}
+                ),
+            },
+        ]
+        with Expecting(_CANCELLED), translated("dynamodb", self._table):
+            await self._client.transact_write_items(TransactItems=[{"Put": {"TableName": self._table, **put}} for put in puts])
             return True
-        there = await self._get(key)
-        return there is not None and bool(there["writer"]["S"] == writer)
+        return False
 
-    async def _audit_head(self, drive_id: str) -> AuditEntry | None:
-        async for item in self._query(drive_id, "audit/", consistent=True, newest_first=True, Limit=1):
-            return _audit_entry(item)
-        return None
+    async def _audited(self, drive_id: str, once: str) -> AuditEntry | None:
+        """Return the entry that was appended under this name, also where only the answer to our own write was lost."""
+        noted = await self._get({"pk": {"S": drive_id}, "sk": {"S": f"audited/{once}"}})
+        if noted is None:
+            return None
+        item = await self._get({"pk": {"S": drive_id}, "sk": {"S": _audit_sk(int(noted["sequence"]["N"]))}})
+        return _audit_entry(item) if item else None
 
     async def _note_drive(self, drive_id: str) -> None:
         if drive_id not in self._noted:
@@ -172,7 +206,6 @@ class DynamoLedger:
         prefix: str,
         *,
         consistent: bool = False,
-        newest_first: bool = False,
         **more: Any,
     ) -> AsyncIterator[Item]:
         """Yield the items under `pk` whose sk begins with `prefix`, ordered by sk."""
@@ -185,7 +218,6 @@ class DynamoLedger:
                     KeyConditionExpression=condition,
                     ExpressionAttributeValues=values,
                     ConsistentRead=consistent,
-                    ScanIndexForward=not newest_first,
                     **more,
                 )
             for item in page["Items"]:
@@ -241,6 +273,25 @@ def _capture_state(item: Item) -> CaptureState:
     return CaptureState(capture_id, State(item["state"]["S"]), reason, detail, float(item["since"]["N"]))
 
 
+_HEAD: Item = {"sk": {"S": "audit-head"}}
+
+
+def _audit_sk(sequence: int) -> str:
+    return f"audit/{sequence:012}"
+
+
 def _audit_entry(item: Item) -> AuditEntry:
-    sequence = int(item["sk"]["S"].removeprefix("audit/"))
-    return AuditEntry(sequence, json.loads(item["body"]["S"]), item["previous"]["S"], item["hash"]["S"])
+    """Return the entry as the table has it, whatever was done to it: one that was never written so cannot have its hash."""
+    number = _SEQUENCE.fullmatch(item["sk"]["S"])
+    body, previous, digest = (item.get(name, {}).get("S", "") for name in ("body", "previous", "hash"))
+    return AuditEntry(int(number[1]) if number else 0, _body(body), previous, digest)
+
+
+def _body(text: str) -> Mapping[str, object]:
+    try:
+        body = json.loads(text)
+        if isinstance(body, dict) and canonical(body) == text:
+            return body
+    except (ValueError, RecursionError):
+        pass
+    return {"not as it was written": text}

@@ -5,8 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import CaptureId
-from panoveil.ledger._chain import link
-from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, AuditEntry, CaptureState, SeenObject, State
+from panoveil.ledger._chain import AuditEntry, AuditHead, link
+from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, CaptureState, SeenObject, State
 
 
 class MemoryLedger:
@@ -19,6 +19,7 @@ class MemoryLedger:
         self._states: dict[CaptureId, CaptureState] = {}
         self._finished: dict[tuple[CaptureId, str, str], bytes] = {}
         self._chains: dict[str, list[AuditEntry]] = {}
+        self._audited: dict[tuple[str, str], AuditEntry] = {}
         self.down = False
 
     async def saw(self, capture_id: CaptureId, seen: SeenObject) -> dict[str, SeenObject]:
@@ -63,12 +64,22 @@ class MemoryLedger:
         for state in sorted(of_drive, key=lambda state: state.capture_id.capture):
             yield state
 
-    async def audit(self, drive_id: str, body: Mapping[str, object]) -> AuditEntry:
+    async def audit(self, drive_id: str, body: Mapping[str, object], once: str = "") -> AuditEntry:
         """See `Ledger`."""
         self._answer()
         chain = self._chains.setdefault(drive_id, [])
-        chain.append(link(chain[-1] if chain else None, body))
-        return chain[-1]
+        if (drive_id, once) not in self._audited:
+            chain.append(link(chain[-1] if chain else None, body))
+            if not once:
+                return chain[-1]
+            self._audited[drive_id, once] = chain[-1]
+        return self._audited[drive_id, once]
+
+    async def audit_head(self, drive_id: str) -> AuditHead | None:
+        """See `Ledger`."""
+        self._answer()
+        chain = self._chains.get(drive_id)
+        return chain[-1].head if chain else None
 
     async def audit_chain(self, drive_id: str) -> AsyncIterator[AuditEntry]:
         """See `Ledger`."""

@@ -1,11 +1,12 @@
 """What the services ask of the ledger: grouping, capture state, idempotency and the audit chain."""
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
 from panoveil.contracts.keys import CaptureId
+from panoveil.ledger._chain import AuditEntry, AuditHead
 
 
 class State(StrEnum):
@@ -57,16 +58,6 @@ class CaptureState:
     since: float = 0.0
 
 
-@dataclass(frozen=True, slots=True)
-class AuditEntry:
-    """One link of a drive's audit chain: `hash` covers the body, the sequence number and the previous hash."""
-
-    sequence: int
-    body: Mapping[str, object] = field(hash=False)
-    previous: str
-    hash: str
-
-
 class Ledger(Protocol):
     """The one memory all services share.
 
@@ -103,8 +94,15 @@ class Ledger(Protocol):
         """Yield the state of every capture of a drive, ordered by capture, as of about a second ago."""
         ...
 
-    async def audit(self, drive_id: str, body: Mapping[str, object]) -> AuditEntry:
-        """Append to the drive's hash chain."""
+    async def audit(self, drive_id: str, body: Mapping[str, object], once: str = "") -> AuditEntry:
+        """Append to the drive's hash chain; where `once` was appended before, change nothing and return the entry of then.
+
+        `once` names what happened, at most 700 ASCII characters; without it every call appends.
+        """
+        ...
+
+    async def audit_head(self, drive_id: str) -> AuditHead | None:
+        """Return the end of the drive's chain as it is noted beside the chain, None where nothing was ever appended."""
         ...
 
     def audit_chain(self, drive_id: str) -> AsyncIterator[AuditEntry]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import pytest
@@ -194,11 +194,16 @@ class _LosesAnswers:
         return getattr(self._client, name)
 
     async def put_item(self, **arguments: object) -> object:
-        put: Callable[..., object] = self._client.put_item  # type: ignore[attr-defined]
+        return await self._twice(self._client.put_item, arguments)  # type: ignore[attr-defined]
+
+    async def transact_write_items(self, **arguments: object) -> object:
+        return await self._twice(self._client.transact_write_items, arguments)  # type: ignore[attr-defined]
+
+    async def _twice(self, write: Callable[..., Awaitable[object]], arguments: dict[str, object]) -> object:
         if self._losses:
             self._losses -= 1
-            await put(**arguments)  # type: ignore[misc]
-        return await put(**arguments)  # type: ignore[misc]
+            await write(**arguments)
+        return await write(**arguments)
 
 
 @pytest.mark.servers

@@ -2,6 +2,10 @@
 
 import asyncio
 import itertools
+import uuid
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
@@ -144,6 +148,86 @@ async def test_ten_racers_of_audit_make_one_chain(ledger: Ledger) -> None:
     assert sorted(entries, key=lambda entry: entry.sequence) == chain
 
 
+async def test_what_is_audited_once_is_appended_once(ledger: Ledger) -> None:
+    first = await ledger.audit("dk/d1", {"at": 1}, once="c1/r1/publication")
+    other = await ledger.audit("dk/d1", {"at": 2}, once="c1/r2/publication")
+    again = await ledger.audit("dk/d1", {"at": 3}, once="c1/r1/publication")
+    elsewhere = await ledger.audit("dk/d2", {"at": 4}, once="c1/r1/publication")
+    assert (again, elsewhere.sequence) == (first, 1)
+    assert [entry async for entry in ledger.audit_chain("dk/d1")] == [first, other]
+
+
+async def test_racers_who_audit_the_same_agree(ledger: Ledger) -> None:
+    entries = await asyncio.gather(*(ledger.audit("dk/d1", {"n": number}, once="same") for number in range(8)))
+    assert len({entry.hash for entry in entries}) == 1
+    assert [entry async for entry in ledger.audit_chain("dk/d1")] == entries[:1]
+
+
+async def test_the_head_is_the_end_of_the_chain(ledger: Ledger) -> None:
+    assert await ledger.audit_head("dk/d1") is None
+    for number in range(3):
+        entry = await ledger.audit("dk/d1", {"n": number})
+        assert await ledger.audit_head("dk/d1") == entry.head
+
+
+TAMPERINGS: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "another body": lambda item: item | {"body": {"S": '{"drive_id":"dk/d1","n":9}'}},
+    "the same body written otherwise": lambda item: item | {"body": {"S": item["body"]["S"].replace(",", ", ")}},
+    "a body that is no JSON": lambda item: item | {"body": {"S": "{"}},
+    "no body": lambda item: {name: value for name, value in item.items() if name != "body"},
+    "another hash": lambda item: item | {"hash": {"S": "0" * 64}},
+    "another predecessor": lambda item: item | {"previous": {"S": "0" * 64}},
+    "no hash": lambda item: {name: value for name, value in item.items() if name != "hash"},
+}
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("tampered", TAMPERINGS.values(), ids=list(TAMPERINGS))
+async def test_an_entry_changed_in_the_table_is_told(emulator: str, tampered: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
+    async with audited(emulator) as store:
+        item = await store._get({"pk": {"S": "dk/d1"}, "sk": {"S": "audit/000000000002"}})
+        assert item is not None
+        await store._put(tampered(item))
+        assert (await faults(store))[0] == "entry 2 was altered"
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize(
+    ("gone", "finding"),
+    [(1, "missing: 1 to 1"), (2, "missing: 2 to 2"), (3, "cut short: entry 3 is known to exist")],
+)
+async def test_an_entry_removed_from_the_table_is_told(emulator: str, gone: int, finding: str) -> None:
+    async with audited(emulator) as store:
+        await store._client.delete_item(TableName=store._table, Key={"pk": {"S": "dk/d1"}, "sk": {"S": f"audit/{gone:012}"}})
+        assert await faults(store) == [finding]
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("place", ["audit/000000000004", "audit/1", "audit/-00000000001", "audit/another"])
+async def test_an_entry_slipped_into_the_table_is_told(emulator: str, place: str) -> None:
+    async with audited(emulator) as store:
+        item = await store._get({"pk": {"S": "dk/d1"}, "sk": {"S": "audit/000000000003"}})
+        assert item is not None
+        await store._put(item | {"sk": {"S": place}})
+        assert await faults(store)
+
+
+@asynccontextmanager
+async def audited(endpoint: str) -> AsyncIterator[DynamoLedger]:
+    """A table with a chain of three."""
+    table = f"t{uuid.uuid4().hex[:12]}"
+    provision_table(table, REGION, endpoint)
+    async with DynamoLedger(table, REGION, endpoint) as store:
+        for number in range(3):
+            await store.audit("dk/d1", {"drive_id": "dk/d1", "n": number})
+        assert await faults(store) == []
+        yield store
+
+
+async def faults(store: Ledger) -> list[str]:
+    return verify_chain([entry async for entry in store.audit_chain("dk/d1")], await store.audit_head("dk/d1"), "dk/d1")
+
+
 async def test_memory_that_is_down_answers_unavailable() -> None:
     store = MemoryLedger()
     store.down = True
@@ -163,6 +247,7 @@ async def _all_unavailable(store: Ledger) -> None:
         store.finished(C1, "stitcher", "r"),
         store.finish(C1, "stitcher", "r", b""),
         store.audit("dk/d1", {}),
+        store.audit_head("dk/d1"),
         anext(aiter(store.drives())),
         anext(aiter(store.captures("dk/d1"))),
         anext(aiter(store.audit_chain("dk/d1"))),

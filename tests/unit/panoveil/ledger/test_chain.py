@@ -2,14 +2,19 @@
 
 import dataclasses
 import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from panoveil.ledger import GENESIS, AuditEntry, verify_chain
+from panoveil.ledger import GENESIS, AuditEntry, AuditHead, export_lines, read_export, verify_chain
+from panoveil.ledger import _chain as chain_module
 from panoveil.ledger._chain import canonical, link
 
 VALUES = st.recursive(
@@ -108,3 +113,85 @@ def test_a_chain_that_grew_since_the_head_was_noted_is_whole() -> None:
 
 def test_canonical_is_ascii_and_sorted() -> None:
     assert canonical({"ø": 1, "a": [True, None]}) == '{"a":[true,null],"\\u00f8":1}'
+
+
+DRIVE = "dk/d1"
+BOUND = _chain([{"drive_id": DRIVE, "n": number, "text": "Å,:" * number} for number in range(5)])
+FILE = "".join(export_lines(DRIVE, BOUND)).encode()
+
+
+def test_a_file_as_exported_is_whole() -> None:
+    found = read_export(FILE, BOUND[2].head)
+    assert (found.drive_id, list(found.entries), found.findings) == (DRIVE, BOUND, ())
+
+
+def test_the_file_of_a_drive_without_entries_is_whole() -> None:
+    assert read_export("".join(export_lines(DRIVE, [])).encode()).findings == ()
+
+
+@given(st.data())
+def test_no_byte_of_a_file_changes_unseen(data: st.DataObject) -> None:
+    at = data.draw(st.integers(0, len(FILE) - 1))
+    instead = data.draw(st.binary(max_size=2).filter(lambda new: new != FILE[at : at + 1]))
+    assert read_export(FILE[:at] + instead + FILE[at + 1 :]).findings
+
+
+@given(st.lists(st.integers(0, 5), max_size=7).filter(lambda order: order != list(range(6))))
+def test_no_line_of_a_file_moves_goes_or_comes_twice_unseen(order: list[int]) -> None:
+    lines = FILE.splitlines(keepends=True)
+    assert read_export(b"".join(lines[number] for number in order)).findings
+
+
+@given(st.integers(0, len(FILE) - 1))
+def test_a_file_cut_short_is_told(length: int) -> None:
+    assert read_export(FILE[:length]).findings
+
+
+def test_a_file_written_anew_is_told_against_a_head_only() -> None:
+    forged = "".join(export_lines(DRIVE, BOUND[:3])).encode()
+    assert read_export(forged).findings == ()
+    assert read_export(forged, BOUND[4].head).findings == ("cut short: entry 5 is known to exist",)
+
+
+def test_the_chain_of_another_drive_is_told() -> None:
+    passed_off = "".join(export_lines("dk/d2", BOUND[:1])).encode()
+    assert read_export(passed_off).findings == ("entry 1 is not of drive dk/d2",)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b'{"body":{},"hash":"","previous":"","sequence":true}',
+        b'{"body":{},"hash":"","previous":""}',
+        b"[" * 100_000,
+        b"nul",
+    ],
+)
+def test_a_line_that_is_no_entry_is_told_by_its_number(line: bytes) -> None:
+    lines = FILE.splitlines(keepends=True)
+    assert "line 3 is no entry as it was written" in read_export(b"".join([*lines[:2], line + b"\n", *lines[3:]])).findings
+
+
+def test_a_head_is_read_as_it_is_written() -> None:
+    assert AuditHead.parse(str(BOUND[4].head)) == BOUND[4].head
+
+
+@pytest.mark.parametrize("text", ["", "5", "5:", "x:" + "0" * 64, "5:" + "0" * 63, "5:" + "g" * 64, "-1:" + "0" * 64])
+def test_what_is_no_head_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="no head"):
+        AuditHead.parse(text)
+
+
+@pytest.mark.parametrize(("data", "code"), [(FILE, 0), (FILE.replace(b'"n":3', b'"n":4'), 1)], ids=["whole", "altered"])
+def test_the_module_alone_verifies_a_file_with_the_standard_library_alone(tmp_path: Path, data: bytes, code: int) -> None:
+    (tmp_path / "audit.jsonl").write_bytes(data)
+    bare = [sys.executable, "-I", "-S", str(chain_module.__file__), str(tmp_path / "audit.jsonl"), str(BOUND[4].head)]
+    answer = subprocess.run(bare, capture_output=True, text=True, check=False)
+    assert (answer.returncode, answer.stdout) == (code, "whole: 5 entries\n" if code == 0 else "entry 4 was altered\n")
+
+
+def test_a_line_of_the_file_is_what_the_description_says() -> None:
+    header, first = (json.loads(line) for line in FILE.decode().splitlines()[:2])
+    assert header == {"drive": DRIVE, "format": "panoveil-audit/1", "head": f"5:{BOUND[4].hash}"}
+    assert first == {"body": dict(BOUND[0].body), "hash": BOUND[0].hash, "previous": GENESIS, "sequence": 1}

@@ -1,0 +1,102 @@
+"""What a drive's audit chain says: one entry for every publication, hold and deed of an operator.
+
+Entries outlive what they tell of and go to auditors, so they hold no personal data: no pixels, no positions, no times at which
+somebody was somewhere, no names. `at` is when it was decided, which tells nothing of the capture.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from panoveil.contracts.keys import Bucket
+from panoveil.contracts.messages import Name, PanoramaBox, Sha256
+from panoveil.contracts.reasons import Reason
+from panoveil.contracts.recipe import CODE_VERSION, AnonymizeRecipe
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class AuditedObject(_Frozen):
+    """An object, and what is in it."""
+
+    bucket: Bucket
+    key: str
+    sha256: Sha256
+
+
+class Verification(_Frozen):
+    """How the last look at what would be published ended: after how many rounds, and what was still found, if anything."""
+
+    rounds: int = Field(ge=1)
+    findings: str
+
+
+class _Entry(_Frozen):
+    version: Literal[1] = 1
+    at: AwareDatetime
+    drive_id: str = Field(description="survey/drive")
+
+
+class _Decision(_Entry):
+    capture_id: str
+    inputs: tuple[AuditedObject, ...] = Field(min_length=1)
+    recipe_id: str
+    recipe: AnonymizeRecipe = Field(
+        description="the models with name, version and SHA-256 of the weights, thresholds, obfuscator"
+    )
+    code: str = Field(default=CODE_VERSION, description="part of the recipe's id")
+    verification: Verification
+
+
+class Publication(_Decision):
+    """A panorama was published; `regions` are what is obfuscated in it, margins included, in panorama degrees."""
+
+    kind: Literal["publication"] = "publication"
+    outputs: tuple[AuditedObject, ...] = Field(min_length=1)
+    regions: tuple[PanoramaBox, ...]
+
+    @property
+    def identity(self) -> str:
+        """The same for every delivery of the same outcome."""
+        return f"{self.capture_id}/{self.recipe_id}/{self.kind}/{self.outputs[0].sha256}"
+
+
+class Hold(_Decision):
+    """A panorama was not published; `regions` are what was found in it, and nothing may lie under the keys in `withdrawn`."""
+
+    kind: Literal["hold"] = "hold"
+    withdrawn: tuple[str, ...]
+    reason: Reason
+    regions: tuple[PanoramaBox, ...]
+
+    @property
+    def identity(self) -> str:
+        """The same for every delivery of the same outcome."""
+        return f"{self.capture_id}/{self.recipe_id}/{self.kind}/{self.reason}"
+
+
+class OperatorAction(_Entry):
+    """A person decided something: a takedown, a release, a replay.
+
+    `by` is a role or a number that the operator's own register explains, never a person's name; `reference` is the number of the
+    request that it answers.
+    """
+
+    kind: Literal["operator"] = "operator"
+    action: Name
+    by: Name
+    capture_id: str | None = None
+    recipe_id: str | None = None
+    reference: Name | None = None
+    outputs: tuple[AuditedObject, ...] = ()
+    withdrawn: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt to note this deed."""
+        return "/".join((self.kind, self.action, self.by, self.capture_id or self.drive_id, self.at.isoformat()))
+
+
+Audited = Annotated[Publication | Hold | OperatorAction, Field(discriminator="kind")]
