@@ -1,7 +1,6 @@
 """The anonymizer against a real Triton: the golden picture, a killed server, a crashed instance, a model that talks nonsense."""
 
 import asyncio
-import os
 import shutil
 import signal
 from collections.abc import AsyncIterator
@@ -159,6 +158,11 @@ async def _connected(detector: TritonDetector) -> None:
         await channel.wait_for_state_change(state)
 
 
+def _stubs() -> list[psutil.Process]:
+    """The processes that run the models."""
+    return [member for member in psutil.Process().children(recursive=True) if "stub" in member.name()]
+
+
 async def _ended(processes: list[psutil.Process]) -> None:
     """Return once none of them runs; a zombie whose parent is gone may stay for long."""
     async with asyncio.timeout(120):
@@ -177,19 +181,14 @@ async def test_a_crashed_instance_is_loaded_anew(tmp_path: Path) -> None:
     served = repository(tmp_path / "models", stand_in())
     async with triton.running(served, VENV, tmp_path / "state") as server, detector_at(server.grpc_url) as detector:
         await detector.prove()
-        family = psutil.Process().children(recursive=True)
-        for stub in (member for member in family if "stub" in member.name() or "triton_python" in member.name()):
-            os.kill(stub.pid, signal.SIGKILL)
-        failures = 0
-        for _ in range(10):
-            try:
-                (found,) = await detector.detect("face", golden().picture[None])
-                break
-            except Unavailable:
-                failures += 1
-        else:
-            pytest.fail("no fresh instance after ten tries")
-    assert failures
+        crashed = _stubs()
+        for stub in crashed:
+            stub.kill()
+        await _ended(crashed)
+        (found,) = await _answered(detector)
+        fresh = {stub.pid for stub in _stubs()}
+    assert crashed
+    assert fresh - {stub.pid for stub in crashed}
     assert golden().is_found("face", found.boxes, found.scores)
 
 
