@@ -154,27 +154,9 @@ class DynamoLedger:
 
     async def _append(self, drive_id: str, entry: AuditEntry, once: str) -> bool:
         """Write the entry, what it is the only one of, and the new head, all or nothing; say whether that was possible."""
-        pk, sequence = {"pk": {"S": drive_id}}, {"sequence": {"N": str(entry.sequence)}}
-        text = {"body": canonical(dict(entry.body)), "previous": entry.previous, "hash": entry.hash}
-        link_item = {**pk, "sk": {"S": _audit_sk(entry.sequence)}, **{name: {"S": value} for name, value in text.items()}}
-        follows = {
-            "ExpressionAttributeNames": {"#hash": "hash"},
-            "ExpressionAttributeValues": {":previous": {"S": entry.previous}},
-        }
-        puts: list[dict[str, Any]] = [
-            {"Item": link_item, "ConditionExpression": _ABSENT},
-            {"Item": {**pk, "sk": {"S": f"audited/{once}"}, **sequence}, "ConditionExpression": _ABSENT},
-            {
-                "Item": {**pk, **_HEAD, **sequence, "hash": {"S": entry.hash}},
-                **(
-                    {"ConditionExpression": _ABSENT}
-                    if entry.sequence == 1
-                    else {"ConditionExpression": "#hash = :previous", **follows}
-                ),
-            },
-        ]
+        puts = [{"Put": {"TableName": self._table, **put}} for put in _audit_puts(drive_id, entry, once)]
         with Expecting(_CANCELLED), translated("dynamodb", self._table):
-            await self._client.transact_write_items(TransactItems=[{"Put": {"TableName": self._table, **put}} for put in puts])
+            await self._client.transact_write_items(TransactItems=puts)
             return True
         return False
 
@@ -278,6 +260,22 @@ _HEAD: Item = {"sk": {"S": "audit-head"}}
 
 def _audit_sk(sequence: int) -> str:
     return f"audit/{sequence:012}"
+
+
+def _audit_puts(drive_id: str, entry: AuditEntry, once: str) -> list[Any]:
+    pk, sequence = {"pk": {"S": drive_id}}, {"sequence": {"N": str(entry.sequence)}}
+    text = {"body": canonical(dict(entry.body)), "previous": entry.previous, "hash": entry.hash}
+    written = {name: {"S": value} for name, value in text.items()}
+    return [
+        {"Item": {**pk, "sk": {"S": _audit_sk(entry.sequence)}, **written}, "ConditionExpression": _ABSENT},
+        {"Item": {**pk, "sk": {"S": f"audited/{once}"}, **sequence}, "ConditionExpression": _ABSENT},
+        {
+            "Item": {**pk, **_HEAD, **sequence, "hash": {"S": entry.hash}},
+            "ConditionExpression": f"{_ABSENT} OR #hash = :previous",
+            "ExpressionAttributeNames": {"#hash": "hash"},
+            "ExpressionAttributeValues": {":previous": {"S": entry.previous}},
+        },
+    ]
 
 
 def _audit_entry(item: Item) -> AuditEntry:
