@@ -88,6 +88,11 @@ def stitched_key(capture_id: str, recipe_id: str) -> BlobRef:
     return BlobRef(Bucket.STITCHED, f"{capture_id}/{recipe_id}.jpg")
 
 
+def carried_key(capture_id: str, recipe_id: str) -> BlobRef:
+    """What was found in the frames, where it is too much for a message: in the sealed stitched bucket, beside its panorama."""
+    return BlobRef(Bucket.STITCHED, f"{capture_id}/{recipe_id}.carried.json")
+
+
 def published_key(capture_id: str, recipe_id: str) -> BlobRef:
     """The anonymised panorama of one recipe."""
     return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.jpg")

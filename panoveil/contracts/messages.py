@@ -132,6 +132,10 @@ class CarriedBoxes(_Frozen):
     count: int = Field(gt=0)
 
 
+CARRIED: TypeAdapter[tuple[CarriedBox, ...]] = TypeAdapter(tuple[CarriedBox, ...])
+"""Reads and writes the array that `CarriedBoxes` refers to."""
+
+
 class PanoramaStitched(_Stitched):
     """Stitcher: the unblurred panorama lies in the sealed bucket.
 

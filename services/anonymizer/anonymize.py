@@ -79,16 +79,19 @@ async def anonymize(
     panorama: bool,
     description: Description | None = None,
     source: bytes | None = None,
+    carried: Iterable[Region] = (),
 ) -> Anonymized | Held:
     """Anonymise uint8 [H, W, 3] RGB; a panorama is a whole equirectangular one, anything else a plain photo.
 
     `source` is the JPEG it was decoded from, if any: where that can be patched, whatever is not obfuscated stays bit for bit.
+    `carried` was found in what the picture was made from; it counts from the same scores as what is found here.
 
     Every round patches the original anew, decodes what would be published and looks for what is left, with other views and at other
     scales than the first look. What is found joins the regions. `Unavailable` where the detector gives no valid answer.
     """
     extent = Extent.of(picture, panorama=panorama)
-    regions = merged(await look(picture, plan(extent, recipe), detector, recipe), extent)
+    found = await look(picture, plan(extent, recipe), detector, recipe)
+    regions = merged((*found, *(region for region in carried if region.score >= needed(region, recipe))), extent)
     original = await asyncio.to_thread(_original, picture, source, recipe)
     verification = Verification(extent, detector, recipe)
     for number in range(1, recipe.verification_rounds + 1):

@@ -13,7 +13,7 @@ from panoveil import telemetry
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, publication_key, published_key
-from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
+from panoveil.contracts.messages import CARRIED, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import Detector
@@ -22,7 +22,7 @@ from panoveil.pixels import jpeg
 from panoveil.streams import Outgoing, RecordSink
 from services.anonymizer import metadata
 from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize
-from services.anonymizer.regions import Extent, to_box
+from services.anonymizer.regions import Extent, Region, from_box, to_box
 
 STAGE = "anonymizer"
 
@@ -91,11 +91,23 @@ async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports:
     described = Description(
         metadata.exif(message.pose, message.captured_at), metadata.xmp(message.pose, message.width, message.height)
     )
+    carried = await _carried(message, ports.blobs)
     since = ports.detector.interruptions
-    result = await anonymize(picture, ports.detector, recipe, panorama=True, description=described, source=data)
+    result = await anonymize(picture, ports.detector, recipe, panorama=True, description=described, source=data, carried=carried)
     if isinstance(result, Anonymized):  # its last look found nothing: a blind detector would have said the same
         await ports.detector.prove(since)
     return result
+
+
+async def _carried(message: PanoramaStitched, blobs: Blobs) -> list[Region]:
+    """Return what the stitcher found in the frames, from the message or from where it says."""
+    extent = Extent(message.width, message.height, wraps=True)
+    if message.carried_elsewhere is None:
+        return [from_box(box, extent) for box in message.carried]
+    data = await blobs.get(BlobRef(Bucket.STITCHED, message.carried_elsewhere.key))
+    if hashlib.sha256(data).hexdigest() != message.carried_elsewhere.sha256:
+        raise Rejected(Reason.HASH_MISMATCH, message.carried_elsewhere.key)
+    return [from_box(box, extent) for box in CARRIED.validate_json(data)]
 
 
 def _decoded(data: bytes, message: PanoramaStitched) -> NDArray[np.uint8]:

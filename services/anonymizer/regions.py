@@ -144,5 +144,12 @@ def to_box(region: Region, extent: Extent) -> PanoramaBox:
     )  # fmt: skip
 
 
+def from_box(box: PanoramaBox, extent: Extent) -> Region:
+    """Return a message's box as a region of a panorama."""
+    x0, x1 = ((angle / 360 + 0.5) * extent.width for angle in (box.west, box.east))
+    y0, y1 = ((0.5 - angle / 180) * extent.height for angle in (box.north, box.south))
+    return fitted(Region(box.kind, box.score, x0, y0, x1 + (extent.width if box.east < box.west else 0), y1), extent)
+
+
 def _degrees(x: float, width: int) -> float:
     return (x / width % 1 - 0.5) * 360

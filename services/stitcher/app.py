@@ -1,7 +1,7 @@
 """Wires the stitcher: captures stream → handler, on one pool of threads."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -9,6 +9,8 @@ import cv2
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import CaptureReady, decode
 from panoveil.contracts.reasons import Reason
+from panoveil.contracts.recipe import StitchRecipe
+from panoveil.detection import TritonDetector
 from panoveil.runtime import Connections, serve
 from panoveil.streams import Handler, Record
 from services.stitcher.handler import STAGE, Ports, Rigs, handle
@@ -21,9 +23,13 @@ async def main(settings: StitcherSettings) -> None:
 
     @contextlib.asynccontextmanager
     async def opened(connections: Connections) -> AsyncIterator[Handler]:
-        with ThreadPoolExecutor(settings.threads, "strip") as workers:
+        async with contextlib.AsyncExitStack() as closing:
+            workers = closing.enter_context(ThreadPoolExecutor(settings.threads, "strip"))
+            looks = settings.looks_at_frames
+            detector = await closing.enter_async_context(TritonDetector.of(settings)) if looks else None
             rigs = Rigs(connections.blobs, settings.stitch, settings.tables)
-            ports = Ports(connections.blobs, connections.ledger, connections.sink, settings.stitch, rigs, workers)
+            recipe = recipe_of(settings, detector)
+            ports = Ports(connections.blobs, connections.ledger, connections.sink, recipe, rigs, workers, detector)
 
             async def on_record(record: Record) -> None:
                 await handle(_ready(record), ports)
@@ -31,6 +37,18 @@ async def main(settings: StitcherSettings) -> None:
             yield on_record
 
     await serve(STAGE, settings, opened)
+
+
+def recipe_of(settings: StitcherSettings, detector: TritonDetector | None) -> Callable[[], Awaitable[StitchRecipe]]:
+    """Return what makes the recipe, of Triton's models where there is a detector; `Unavailable` until both see the golden picture right."""
+
+    async def recipe() -> StitchRecipe:
+        if detector is None:
+            return settings.stitch
+        facts = await detector.facts()
+        return settings.recipe(facts["face"].as_model(), facts["plate"].as_model())
+
+    return recipe
 
 
 def _ready(record: Record) -> CaptureReady:

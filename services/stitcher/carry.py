@@ -56,16 +56,23 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """How a rig is drawn: `drawn` bool [L, h, w] is where on a small panorama each lens has a share, a pixel's breadth more than less."""
+    """How a rig is drawn: bool [L, h, w] are where on a small panorama each lens has a share, and where it has not the whole.
+
+    Both are a pixel's breadth more than less.
+    """
 
     rig: Rig
     recipe: StitchRecipe
     drawn: NDArray[np.bool_]
+    shared: NDArray[np.bool_]
 
     @classmethod
     def of(cls, rig: Rig, recipe: StitchRecipe, tables: Tables) -> "Drawing":
         """Take the shares from the rig's tables."""
-        return cls(rig, recipe, np.stack([_widened(share > 0) for share in tables.overview.shares]))
+        shares = tables.overview.shares
+        others = shares.sum(axis=0) - shares
+        drawn = np.stack([_widened(share > 0) for share in shares])
+        return cls(rig, recipe, drawn, np.stack([_widened(pair > 0) for pair in np.minimum(shares, others)]))
 
     def exits(self, lens: Lens, rays: Floats) -> Floats:
         """Return points [..., 3] of the proxy surface, rig frame, that rays [..., 3] from the lens's centre meet."""

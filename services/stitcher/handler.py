@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,18 +15,38 @@ from pydantic import ValidationError
 from panoveil import telemetry
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, rig_key, stitched_key
-from panoveil.contracts.messages import CaptureReady, FrameRef, PanoramaStitched, encode
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, carried_key, rig_key, stitched_key
+from panoveil.contracts.messages import CARRIED, CaptureReady, CarriedBox, CarriedBoxes, FrameRef, PanoramaStitched, encode
 from panoveil.contracts.reasons import Reason
-from panoveil.contracts.recipe import StitchRecipe
+from panoveil.contracts.recipe import SecondSource, StitchRecipe
 from panoveil.contracts.rig import Rig
+from panoveil.detection import Detector
+from panoveil.detection.views import Crop
 from panoveil.ledger import Ledger, State
 from panoveil.pixels import jpeg
 from panoveil.streams import Outgoing, RecordSink
 from services.stitcher import tables
-from services.stitcher.stitch import Panorama, stitch
+from services.stitcher.carry import Drawing
+from services.stitcher.lens_views import plan
+from services.stitcher.lookout import look
+from services.stitcher.stitch import Panorama, in_order, stitch
 
 STAGE = "stitcher"
+
+
+MOST_INLINE = 500
+"""Carried boxes in a message: about 75 kB, which DynamoDB (400 kB an item) and Kinesis (1 MB a record) take with room to spare."""
+
+Views = tuple[tuple[Crop, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mounted:
+    """A rig, its tables, and where each of its lenses is drawn."""
+
+    rig: Rig
+    tables: tables.Tables
+    drawing: Drawing
 
 
 class Rigs:
@@ -34,56 +54,96 @@ class Rigs:
 
     def __init__(self, blobs: Blobs, recipe: StitchRecipe, cache: Path) -> None:
         self._blobs, self._recipe, self._cache = blobs, recipe, cache
-        self._known: dict[str, tuple[Rig, tables.Tables]] = {}
+        self._known: dict[str, Mounted] = {}
+        self._views: dict[tuple[str, SecondSource], Views] = {}
         self._lock = asyncio.Lock()
 
-    async def get(self, rig_id: str) -> tuple[Rig, tables.Tables]:
-        """Return the rig and its tables, or raise `Rejected(UNKNOWN_RIG)`."""
+    async def get(self, rig_id: str) -> Mounted:
+        """Return the rig with what belongs to it, or raise `Rejected(UNKNOWN_RIG)`."""
         async with self._lock:
             if rig_id not in self._known:
                 rig = await _fetch_rig(rig_id, self._blobs)
-                self._known[rig_id] = rig, await asyncio.to_thread(self._load, rig)
+                self._known[rig_id] = await asyncio.to_thread(self._load, rig)
             return self._known[rig_id]
 
-    def _load(self, rig: Rig) -> tables.Tables:
+    async def views(self, rig_id: str, source: SecondSource) -> Views:
+        """Return the views in which the rig's frames are looked at."""
+        mounted = await self.get(rig_id)
+        async with self._lock:
+            if (rig_id, source) not in self._views:
+                self._views[rig_id, source] = await asyncio.to_thread(plan, mounted.drawing, source)
+            return self._views[rig_id, source]
+
+    def _load(self, rig: Rig) -> Mounted:
         with telemetry.measured(STAGE, "tables"):
-            return tables.load(rig, self._recipe, self._cache)
+            loaded = tables.load(rig, self._recipe, self._cache)
+            return Mounted(rig, loaded, Drawing.of(rig, self._recipe, loaded))
 
 
 @dataclass(frozen=True)
 class Ports:
-    """What the handler needs of the world; `workers` run the strips of a panorama."""
+    """What the handler needs of the world; `workers` run the strips of a panorama.
+
+    `recipe` names the models that the detector serves where frames are looked at, so it is asked for, not known.
+    """
 
     blobs: Blobs
     ledger: Ledger
     sink: RecordSink
-    recipe: StitchRecipe
+    recipe: Callable[[], Awaitable[StitchRecipe]]
     rigs: Rigs
     workers: Executor = field(repr=False)
+    detector: Detector | None = None
 
 
 async def handle(message: CaptureReady, ports: Ports) -> None:
-    """Stitch the capture once per recipe, and tell; a capture already stitched is only told of again."""
+    """Stitch the capture once per recipe, and tell; a capture already stitched is only told of again.
+
+    `Unavailable` where the recipe wants the frames looked at and the detector gives no valid answer: then nothing is written.
+    """
     capture_id = CaptureId.parse(message.capture_id)
-    done = await ports.ledger.finished(capture_id, STAGE, ports.recipe.recipe_id)
+    recipe = await ports.recipe()
+    done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
-        done = await _stitch_and_store(capture_id, message, ports)
+        done = await _stitch_and_store(capture_id, message, recipe, ports)
     await ports.sink.send(Stream.PANORAMAS, [Outgoing(message.capture_id, done)])
 
 
-async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, ports: Ports) -> bytes:
-    rig, rig_tables = await ports.rigs.get(message.rig_id)
+async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe: StitchRecipe, ports: Ports) -> bytes:
+    mounted = await ports.rigs.get(message.rig_id)
     frames = await _frames(message, ports.blobs)
-    data, panorama = await asyncio.to_thread(_make, frames, rig, rig_tables, ports)
-    ref = stitched_key(str(capture_id), ports.recipe.recipe_id)
+    carried = await _carried(frames, mounted, recipe, ports)
+    data, panorama = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers)
+    ref = stitched_key(str(capture_id), recipe.recipe_id)
     await ports.blobs.put(ref, data, "image/jpeg")
     telemetry.BYTES.labels(STAGE, "written").inc(len(data))
+    elsewhere = await _put_elsewhere(carried, carried_key(str(capture_id), recipe.recipe_id), ports.blobs)
     # The state first: a crash after `finish` would leave it behind for good.
     await ports.ledger.move(capture_id, State.STITCHED)
-    stitched = _stitched(message, ports.recipe, ref, data, panorama)
-    winner = await ports.ledger.finish(capture_id, STAGE, ports.recipe.recipe_id, encode(stitched))
+    stitched = _stitched(message, recipe, ref, data, panorama, () if elsewhere else carried, elsewhere)
+    winner = await ports.ledger.finish(capture_id, STAGE, recipe.recipe_id, encode(stitched))
     telemetry.CAPTURES.labels(STAGE, State.STITCHED).inc()
     return winner
+
+
+async def _carried(
+    frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe, ports: Ports
+) -> tuple[CarriedBox, ...]:
+    """Return what is found in the frames, nothing where the recipe does not want them looked at."""
+    if recipe.second_source is None:
+        return ()
+    assert ports.detector is not None, "a recipe that looks at frames comes with a detector"
+    views = await ports.rigs.views(mounted.rig.rig_id, recipe.second_source)
+    return await look(in_order(frames, mounted.rig), mounted.drawing, views, recipe.second_source, ports.detector)
+
+
+async def _put_elsewhere(carried: tuple[CarriedBox, ...], ref: BlobRef, blobs: Blobs) -> CarriedBoxes | None:
+    """Put what is too much for a message into the sealed bucket; None where it is not."""
+    if len(carried) <= MOST_INLINE:
+        return None
+    data = CARRIED.dump_json(carried)
+    await blobs.put(ref, data, "application/json")
+    return CarriedBoxes(key=ref.key, sha256=hashlib.sha256(data).hexdigest(), count=len(carried))
 
 
 async def _fetch_rig(rig_id: str, blobs: Blobs) -> Rig:
@@ -113,11 +173,13 @@ def _decode(data: bytes, frame: FrameRef) -> NDArray[np.uint8]:
         return jpeg.decode(data)
 
 
-def _make(frames: Mapping[str, NDArray[np.uint8]], rig: Rig, rig_tables: tables.Tables, ports: Ports) -> tuple[bytes, Panorama]:
+def _make(
+    frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe, workers: Executor
+) -> tuple[bytes, Panorama]:
     with telemetry.measured(STAGE, "stitch"):
-        panorama = stitch(frames, rig, ports.recipe, rig_tables, _spread_over(ports.workers))
+        panorama = stitch(frames, mounted.rig, recipe, mounted.tables, _spread_over(workers))
     with telemetry.measured(STAGE, "encode"):
-        return jpeg.encode_patchable(panorama.image, ports.recipe.jpeg_quality), panorama
+        return jpeg.encode_patchable(panorama.image, recipe.jpeg_quality), panorama
 
 
 def _spread_over(workers: Executor) -> Any:
@@ -134,7 +196,15 @@ def _spread_over(workers: Executor) -> Any:
     return spread
 
 
-def _stitched(message: CaptureReady, recipe: StitchRecipe, ref: BlobRef, data: bytes, panorama: Panorama) -> PanoramaStitched:
+def _stitched(
+    message: CaptureReady,
+    recipe: StitchRecipe,
+    ref: BlobRef,
+    data: bytes,
+    panorama: Panorama,
+    carried: tuple[CarriedBox, ...],
+    elsewhere: CarriedBoxes | None,
+) -> PanoramaStitched:
     height, width = panorama.image.shape[:2]
     return PanoramaStitched(
         capture_id=message.capture_id,
@@ -147,6 +217,6 @@ def _stitched(message: CaptureReady, recipe: StitchRecipe, ref: BlobRef, data: b
         width=width,
         height=height,
         quality=panorama.quality,
-        carried=(),
-        carried_elsewhere=None,
+        carried=carried,
+        carried_elsewhere=elsewhere,
     )

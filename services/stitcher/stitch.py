@@ -36,7 +36,7 @@ def stitch(
     `frames` are uint8 [h, w, 3] RGB by lens name, in the rig's sizes; `spread` may call strips in other threads.
     `Rejected(FRAME_MISSING | WRONG_FRAME_SIZE)` where they do not fit the rig.
     """
-    ordered = _in_order(frames, rig)
+    ordered = in_order(frames, rig)
     views = _views(ordered, tables.overview)
     gains = photometry.rig_gains(rig)
     if recipe.exposure_match:
@@ -46,7 +46,8 @@ def stitch(
     return Panorama(image, quality.measure(image, views, tables.overview.seen))
 
 
-def _in_order(frames: Mapping[str, Image], rig: Rig) -> list[Image]:
+def in_order(frames: Mapping[str, Image], rig: Rig) -> list[Image]:
+    """Return the frames in the order of the rig's lenses; `Rejected(FRAME_MISSING | WRONG_FRAME_SIZE)` where they do not fit it."""
     for lens in rig.lenses:
         if lens.name not in frames:
             raise Rejected(Reason.FRAME_MISSING, f"no frame of lens {lens.name}")

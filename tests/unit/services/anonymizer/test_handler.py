@@ -8,8 +8,17 @@ import pytest
 
 from panoveil.blobs import MemoryBlobs, StoredBlob
 from panoveil.contracts.errors import Rejected, Unavailable
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, publication_key, published_key, stitched_key
-from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, PanoramaStitched, Pose, Quality, decode, encode
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, carried_key, publication_key, published_key, stitched_key
+from panoveil.contracts.messages import (
+    PanoramaBox,
+    PanoramaHeld,
+    PanoramaPublished,
+    PanoramaStitched,
+    Pose,
+    Quality,
+    decode,
+    encode,
+)
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import Detections, Detector, Images, Kind, RectangleDetector
@@ -88,6 +97,54 @@ async def test_a_panorama_is_published_without_what_identifies(world: World) -> 
     state = await world.ledger.state(CAPTURE)
     assert state is not None
     assert state.state == State.PUBLISHED
+
+
+CARRIED_FACE = {"kind": "face", "score": 0.9, "west": 60.0, "east": 64.0, "south": -6.0, "north": -2.0, "lens": "front"}
+
+
+def hidden_by(message: PanoramaPublished) -> list[PanoramaBox]:
+    """What covers the carried face."""
+    return [box for box in message.boxes if box.west <= 60 and box.east >= 64 and box.south <= -6 and box.north >= -2]
+
+
+async def test_what_the_stitcher_carried_is_hidden_too(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data, carried=[CARRIED_FACE]), world.ports(RectangleDetector()))
+    (message,) = world.sent()
+    assert [box.kind for box in hidden_by(message)] == ["face"]
+    assert len(message.boxes) == 3
+
+
+async def test_what_was_carried_counts_from_the_anonymizers_own_threshold(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data, carried=[CARRIED_FACE | {"score": 0.2}]), world.ports(RectangleDetector()))
+    (message,) = world.sent()
+    assert hidden_by(message) == []
+
+
+async def test_what_was_carried_elsewhere_is_hidden_too(world: World) -> None:
+    data, carried = panorama(), json.dumps([CARRIED_FACE]).encode()
+    await world.put(data)
+    ref = carried_key(str(CAPTURE), "5f1c0a9be37d2468")
+    await world.blobs.put(ref, carried)
+    elsewhere = {"key": ref.key, "sha256": hashlib.sha256(carried).hexdigest(), "count": 1}
+    await handle(stitched(data, carried_elsewhere=elsewhere), world.ports(RectangleDetector()))
+    (message,) = world.sent()
+    assert len(hidden_by(message)) == 1
+
+
+async def test_nothing_is_published_where_what_was_carried_elsewhere_is_not_what_was_said(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    ref = carried_key(str(CAPTURE), "5f1c0a9be37d2468")
+    await world.blobs.put(ref, b"[]")
+    message = stitched(data, carried_elsewhere={"key": ref.key, "sha256": "0" * 64, "count": 1})
+    with pytest.raises(Rejected) as caught:
+        await handle(message, world.ports(RectangleDetector()))
+    assert caught.value.reason == Reason.HASH_MISMATCH
+    assert await world.published() == []
 
 
 async def test_the_audit_chain_says_what_was_done(world: World) -> None:

@@ -3,7 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.anonymizer.regions import LEAST_MARGIN, Extent, Rect, Region, coverage, fitted, grown, mask, to_box
+from panoveil.contracts.messages import PanoramaBox
+from services.anonymizer.regions import LEAST_MARGIN, Extent, Rect, Region, coverage, fitted, from_box, grown, mask, to_box
 
 PANORAMA = Extent(400, 200, wraps=True)
 PHOTO = Extent(400, 200, wraps=False)
@@ -61,3 +62,18 @@ def test_a_box_that_wraps_has_its_west_east_of_its_east() -> None:
 def test_a_box_round_a_pole_spans_everything() -> None:
     box = to_box(Region("face", 0.5, 0, 180, 400, 200), PANORAMA)
     assert (box.west, box.east, box.south) == (-180, 180, -90)
+
+
+@given(
+    x=st.floats(0, 399), y=st.floats(0, 199), width=st.floats(0.1, 399), height=st.floats(0.1, 199),
+)  # fmt: skip
+def test_a_region_comes_back_from_its_box(x: float, y: float, width: float, height: float) -> None:
+    region = fitted(Region("plate", 0.5, x, y, x + width, y + height), PANORAMA)
+    back = from_box(to_box(region, PANORAMA), PANORAMA)
+    assert (back.kind, back.score) == (region.kind, region.score)
+    assert [back.x0, back.y0, back.x1, back.y1] == pytest.approx([region.x0, region.y0, region.x1, region.y1], abs=1e-3)
+
+
+def test_a_box_of_a_whole_turn_is_a_region_as_wide_as_the_panorama() -> None:
+    region = from_box(PanoramaBox(kind="face", score=0.5, west=-180, east=180, south=-90, north=-80), PANORAMA)
+    assert (region.x0, region.x1) == (0, PANORAMA.width)

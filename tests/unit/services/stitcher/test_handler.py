@@ -1,26 +1,31 @@
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from panoveil.blobs import MemoryBlobs
-from panoveil.contracts.errors import Rejected
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, raw_key, rig_key, stitched_key
-from panoveil.contracts.messages import CaptureReady, FrameRef, PanoramaStitched, Pose, decode
+from panoveil.contracts.errors import Rejected, Unavailable
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, carried_key, raw_key, rig_key, stitched_key
+from panoveil.contracts.messages import CARRIED, CaptureReady, FrameRef, PanoramaStitched, Pose, decode
 from panoveil.contracts.reasons import Reason
-from panoveil.contracts.recipe import StitchRecipe
+from panoveil.contracts.recipe import Model, SecondSource, StitchRecipe
+from panoveil.detection import Detections, Detector, Images, Kind, RectangleDetector
 from panoveil.ledger import MemoryLedger, State
 from panoveil.pixels import jpeg
 from panoveil.streams import MemoryStreams
+from services.stitcher import handler
 from services.stitcher.handler import Ports, Rigs, handle
 from tests.unit.services.stitcher import virtual
 
 CAPTURE = CaptureId("fyn-2026", "car7-0601", "000001")
 RIG = virtual.ring(4, size=160)
 RECIPE = StitchRecipe(width=512)
+MODEL = Model(name="any", version="1", sha256="0" * 64, threshold=0.3)
+LOOKING = RECIPE.model_copy(update={"second_source": SecondSource(face=MODEL, plate=MODEL, where="everywhere")})
 READY = CaptureReady(
     capture_id=str(CAPTURE),
     rig_id=RIG.rig_id,
@@ -47,10 +52,35 @@ def everything_uploaded() -> MemoryBlobs:
     return blobs
 
 
+def _always(recipe: StitchRecipe) -> Callable[[], Awaitable[StitchRecipe]]:
+    async def asked() -> StitchRecipe:
+        return recipe
+
+    return asked
+
+
 @pytest.fixture(name="ports")
 def ports_to_twins(blobs: MemoryBlobs, cache: Path) -> Iterator[Ports]:
     with ThreadPoolExecutor(2) as workers:
-        yield Ports(blobs, MemoryLedger(), MemoryStreams(), RECIPE, Rigs(blobs, RECIPE, cache), workers)
+        yield Ports(blobs, MemoryLedger(), MemoryStreams(), _always(RECIPE), Rigs(blobs, RECIPE, cache), workers)
+
+
+def _looking(ports: Ports, detector: Detector) -> Ports:
+    return replace(ports, recipe=_always(LOOKING), detector=detector)
+
+
+class Blind(RectangleDetector):
+    """Answers, but would not see anything now."""
+
+    async def prove(self, since: int | None = None) -> None:
+        raise Unavailable("triton", "blind")
+
+
+class Down(RectangleDetector):
+    """Gives no answer."""
+
+    async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+        raise Unavailable("triton", "down")
 
 
 def _sent(ports: Ports) -> list[PanoramaStitched]:
@@ -94,7 +124,7 @@ async def test_a_crash_before_the_ledger_knew_repeats_to_the_same_bytes(ports: P
     await handle(READY, ports)
     ref = stitched_key(str(CAPTURE), RECIPE.recipe_id)
     before = blobs.objects.pop(ref)
-    await handle(READY, Ports(blobs, MemoryLedger(), ports.sink, RECIPE, ports.rigs, ports.workers))
+    await handle(READY, replace(ports, ledger=MemoryLedger()))
     assert blobs.objects[ref] == before
     first, second = _sent(ports)
     assert first == second
@@ -103,7 +133,7 @@ async def test_a_crash_before_the_ledger_knew_repeats_to_the_same_bytes(ports: P
 async def test_another_recipe_stitches_beside(ports: Ports, blobs: MemoryBlobs) -> None:
     await handle(READY, ports)
     other = RECIPE.model_copy(update={"jpeg_quality": 60})
-    await handle(READY, Ports(blobs, ports.ledger, ports.sink, other, ports.rigs, ports.workers))
+    await handle(READY, replace(ports, recipe=_always(other)))
     stitched = [ref for ref in blobs.objects if ref.bucket is Bucket.STITCHED]
     assert len(stitched) == 2
 
@@ -150,6 +180,67 @@ async def test_a_frame_too_few(ports: Ports) -> None:
 async def test_a_rig_is_fetched_once(ports: Ports, blobs: MemoryBlobs) -> None:
     await ports.rigs.get(RIG.rig_id)
     blobs.objects.clear()
-    rig, found = await ports.rigs.get(RIG.rig_id)
-    assert rig == RIG
-    assert found.width == RECIPE.width
+    mounted = await ports.rigs.get(RIG.rig_id)
+    assert mounted.rig == RIG
+    assert mounted.tables.width == RECIPE.width
+
+
+@pytest.fixture(name="with_face")
+def a_face_in_a_frame(blobs: MemoryBlobs) -> CaptureReady:
+    """Put something red into the middle of the second lens's frame, 90° to the right of the panorama's centre."""
+    frame = READY.frames[1]
+    image = virtual.frames(RIG)[frame.lens].copy()
+    image[70:90, 72:88] = (255, 0, 0)
+    data = jpeg.encode(image, 95)
+    blobs.objects[BlobRef(Bucket.RAW, frame.key)] = data
+    changed = frame.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
+    return READY.model_copy(update={"frames": (READY.frames[0], changed, *READY.frames[2:])})
+
+
+async def test_what_is_in_a_frame_is_carried_where_the_recipe_wants_it(ports: Ports, with_face: CaptureReady) -> None:
+    await handle(with_face, ports)
+    await handle(with_face, _looking(ports, RectangleDetector()))
+    without, carrying = _sent(ports)
+    assert (without.carried, without.carried_elsewhere, carrying.carried_elsewhere) == ((), None, None)
+    assert {(box.kind, box.lens) for box in carrying.carried} == {("face", "lens1")}
+    assert all(box.west < 90 < box.east and box.south < 0 < box.north for box in carrying.carried)
+    assert all(box.east - box.west < 30 for box in carrying.carried)
+    assert carrying.recipe_id != without.recipe_id
+
+
+async def test_nothing_carries_what_only_a_person_could_have_drawn(ports: Ports) -> None:
+    await handle(READY, _looking(ports, RectangleDetector()))
+    (message,) = _sent(ports)
+    assert message.carried == ()
+
+
+async def test_too_much_for_a_message_lies_beside_the_panorama(
+    ports: Ports, blobs: MemoryBlobs, with_face: CaptureReady, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await handle(with_face, _looking(ports, RectangleDetector()))
+    monkeypatch.setattr(handler, "MOST_INLINE", 0)
+    await handle(with_face, replace(_looking(ports, RectangleDetector()), ledger=MemoryLedger()))
+    inline, beside = _sent(ports)
+    assert inline.carried
+    assert beside.carried == ()
+    elsewhere = beside.carried_elsewhere
+    assert elsewhere is not None
+    data = blobs.objects[carried_key(str(CAPTURE), LOOKING.recipe_id)]
+    assert (elsewhere.key, elsewhere.count) == (carried_key(str(CAPTURE), LOOKING.recipe_id).key, len(inline.carried))
+    assert hashlib.sha256(data).hexdigest() == elsewhere.sha256
+    assert CARRIED.validate_json(data) == inline.carried
+
+
+@pytest.mark.parametrize("detector", [Blind(), Down()], ids=["blind", "down"])
+async def test_without_a_valid_answer_nothing_goes_on(ports: Ports, blobs: MemoryBlobs, detector: Detector) -> None:
+    with pytest.raises(Unavailable):
+        await handle(READY, _looking(ports, detector))
+    assert _sent(ports) == []
+    assert await ports.ledger.finished(CAPTURE, "stitcher", LOOKING.recipe_id) is None
+    assert [ref for ref in blobs.objects if ref.bucket is Bucket.STITCHED] == []
+
+
+async def test_a_frame_too_few_is_the_captures_fault_when_looking_too(ports: Ports) -> None:
+    with pytest.raises(Rejected) as caught:
+        await handle(READY.model_copy(update={"frames": READY.frames[:2]}), _looking(ports, RectangleDetector()))
+    assert caught.value.reason == Reason.FRAME_MISSING
