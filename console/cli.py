@@ -12,6 +12,7 @@ import cv2
 import typer
 from rich.console import Console
 
+from console import audit as audits
 from console import pictures
 from console import preflight as preflights
 from console import status as statuses
@@ -27,6 +28,10 @@ app = typer.Typer(
 )
 rig_app = typer.Typer(no_args_is_help=True, help="Rigs: lenses and their calibration.")
 app.add_typer(rig_app, name="rig")
+audit_app = typer.Typer(
+    no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
+)
+app.add_typer(audit_app, name="audit")
 
 _ERR = Console(stderr=True)
 _OUT = Console()
@@ -202,3 +207,62 @@ def rig_drive(
     """
     rig = importers.nuscenes_drive(directory, out, survey, drive)
     _OUT.print(f"{out} is a drive of {rig.rig_id}; try: panoveil demo --drive {out}", soft_wrap=True)
+
+
+_Head = Annotated[str | None, typer.Option("--head", help="<sequence>:<hash>, as an earlier verification printed it.")]
+
+
+@audit_app.command("verify")
+def audit_verify(
+    drive: Annotated[str | None, typer.Argument(help="<survey>/<drive>.")] = None,
+    file: Annotated[Path | None, typer.Option(help="Verify an exported file instead of the ledger.")] = None,
+    head: _Head = None,
+    objects: Annotated[
+        bool, typer.Option("--objects", help="Hold everything published against the chain, byte for byte.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The verdict as one JSON line.")] = False,
+) -> None:
+    """Say whether a drive's audit chain is whole: no entry altered, missing, moved, repeated or cut off.
+
+    Note the head that it prints where nobody who may write to the ledger can change it: later, --head shows whether what was there
+    then is still there. Exit code 0: whole; 65: not, the first line says where.
+
+    Examples:
+        panoveil audit verify demo/street-1 --objects
+        panoveil audit verify demo/street-1 --head 12:5f0c…
+        panoveil audit verify --file street-1.audit.jsonl
+    """
+    if (drive is None) == (file is None) or (file is not None and objects):
+        raise typer.BadParameter("name a drive, or an exported file with --file; --objects goes with a drive")
+    noted = audits.parse_head(head)
+    if file is not None:
+        verdict = audits.verify_file(file, noted)
+    else:
+        verdict = asyncio.run(audits.verify_drive(statuses.settings(), str(drive), noted, objects=objects))
+    _show_verdict(verdict, as_json=as_json)
+
+
+@audit_app.command("export")
+def audit_export(
+    drive: Annotated[str, typer.Argument(help="<survey>/<drive>.")],
+    out: Annotated[Path, typer.Option(help="The file to write.")],
+    as_json: Annotated[bool, typer.Option("--json", help="The verdict as one JSON line.")] = False,
+) -> None:
+    """Write a drive's audit chain to one file, for an auditor; the exit code says whether the chain is whole, as `verify` does.
+
+    Examples:
+        panoveil audit export demo/street-1 --out street-1.audit.jsonl
+    """
+    _show_verdict(asyncio.run(audits.export(statuses.settings(), drive, out)), as_json=as_json)
+
+
+def _show_verdict(verdict: audits.Verdict, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(verdict.as_json()))
+    else:
+        for finding in verdict.findings:
+            _OUT.print(finding, soft_wrap=True, markup=False, highlight=False)
+        state = "NOT whole" if verdict.findings else "whole"
+        told = f"{verdict.drive_id}: {state}; {verdict.entries} entries, {verdict.objects} objects checked, head {verdict.head}"
+        _OUT.print(told, soft_wrap=True, markup=False, highlight=False)
+    raise typer.Exit(65 if verdict.findings else 0)

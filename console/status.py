@@ -1,9 +1,10 @@
 """How drives and captures stand, from the ledger."""
 
+import contextlib
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,9 +37,16 @@ async def show(chosen: Settings, drive: str | None, console: Console, *, as_json
 
 
 async def _rows(chosen: Settings, drive: str | None) -> list[dict[str, Any]]:
-    try:
+    with asking(chosen):
         async with connect(chosen) as world:
             return [row async for row in (_captures(world.ledger, drive) if drive else _drives(world.ledger))]
+
+
+@contextlib.contextmanager
+def asking(chosen: Settings) -> Iterator[None]:
+    """Say of a setting that is missing inside the block who was asked, where that may not be what was meant."""
+    try:
+        yield
     except Misconfigured as error:
         if chosen.endpoint_url is None:
             raise Misconfigured(f"{error}. No pipeline runs here (`panoveil up` starts one), so AWS was asked.") from error

@@ -4,7 +4,7 @@ An entry's hash is the SHA-256, in hex, of the canonical JSON of `{"body": …, 
 blanks, ASCII. Sequence numbers begin at 1 and the first entry's `previous` is `GENESIS`, 64 zeros. Anyone can check a chain with that.
 
 What a chain alone cannot show is that its end was cut off, or that all of it was replaced and hashed anew: compare it with a head that
-was noted elsewhere (`verify_chain(entries, head)`). A head is written `<sequence>:<hash>`.
+was noted elsewhere (`verify_chain(entries, heads)`). A head is written `<sequence>:<hash>`.
 
 The file (`export_lines`) is ASCII text, each line canonical JSON and ended by a line feed. The first line is the header
 `{"drive": "<survey>/<drive>", "format": "panoveil-audit/1", "head": "<sequence>:<hash>"}`, `"head": ""` where there are no entries;
@@ -75,23 +75,23 @@ def link(previous: AuditEntry | AuditHead | None, body: Mapping[str, object]) ->
 
 
 def verify_chain(
-    entries: Iterable[AuditEntry], head: AuditEntry | AuditHead | None = None, drive_id: str | None = None
+    entries: Iterable[AuditEntry], heads: Sequence[AuditEntry | AuditHead] = (), drive_id: str | None = None
 ) -> list[str]:
     """Return one sentence for each thing wrong with a chain, in the order given; none means it is whole.
 
-    With `head`, the last entry as noted elsewhere, a chain that was cut short or ends otherwise is told as well; with `drive_id` an
-    entry that belongs to another drive.
+    With `heads`, its end as it was noted elsewhere, now or earlier, a chain that was cut short or written anew is told as well; with
+    `drive_id` an entry that belongs to another drive.
     """
     findings: list[str] = []
     last: AuditEntry | None = None
-    at_head: AuditEntry | None = None
+    hashes: dict[int, str] = {}
     for entry in entries:
         findings += _faults(last, entry)
         if drive_id is not None and entry.body.get("drive_id") != drive_id:
             findings.append(f"entry {entry.sequence} is not of drive {drive_id}")
         last = entry
-        at_head = entry if head and entry.sequence == head.sequence else at_head
-    return findings + (_end_faults(at_head, head) if head else [])
+        hashes[entry.sequence] = entry.hash
+    return findings + [fault for head in heads if (fault := _end_fault(hashes.get(head.sequence), head))]
 
 
 def _faults(last: AuditEntry | None, entry: AuditEntry) -> list[str]:
@@ -106,10 +106,10 @@ def _faults(last: AuditEntry | None, entry: AuditEntry) -> list[str]:
     return own if entry.previous == before else [*own, f"entry {entry.sequence} does not follow the one before it"]
 
 
-def _end_faults(found: AuditEntry | None, head: AuditEntry | AuditHead) -> list[str]:
+def _end_fault(found: str | None, head: AuditEntry | AuditHead) -> str:
     if found is None:
-        return [f"cut short: entry {head.sequence} is known to exist"]
-    return [] if found.hash == head.hash else [f"entry {head.sequence} is not the one noted elsewhere"]
+        return f"cut short: entry {head.sequence} is known to exist"
+    return "" if found == head.hash else f"entry {head.sequence} is not the one noted elsewhere"
 
 
 def _hash(sequence: int, body: Mapping[str, object], previous: str) -> str:
@@ -144,7 +144,12 @@ def read_export(data: bytes, noted: AuditHead | None = None) -> Export:
     rows = [_read(line, _ENTRY) for line in lines[1:]]
     unread = [f"line {number} is no entry as it was written" for number, row in enumerate(rows, 2) if row is None]
     entries = tuple(AuditEntry(**row) for row in rows if row is not None)
-    findings = [*ended, *unread, *verify_chain(entries, noted, header["drive"]), *_header_faults(header["head"], entries)]
+    findings = [
+        *ended,
+        *unread,
+        *verify_chain(entries, [noted] if noted else [], header["drive"]),
+        *_header_faults(header["head"], entries),
+    ]
     return Export(header["drive"], entries, tuple(findings))
 
 

@@ -154,7 +154,7 @@ class DynamoLedger:
 
     async def _append(self, drive_id: str, entry: AuditEntry, once: str) -> bool:
         """Write the entry, what it is the only one of, and the new head, all or nothing; say whether that was possible."""
-        puts = [{"Put": {"TableName": self._table, **put}} for put in _audit_puts(drive_id, entry, once)]
+        puts: list[Any] = [{"Put": {"TableName": self._table, **put}} for put in _audit_puts(drive_id, entry, once)]
         with Expecting(_CANCELLED), translated("dynamodb", self._table):
             await self._client.transact_write_items(TransactItems=puts)
             return True

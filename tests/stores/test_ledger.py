@@ -136,7 +136,7 @@ async def test_an_audit_chain_grows_and_verifies(ledger: Ledger) -> None:
     assert chain == [first, second]
     assert [entry.sequence for entry in chain] == [1, 2]
     assert chain[0].body == {"what": "published", "score": 0.1, "boxes": [1, 2]}
-    assert verify_chain(chain, head=second) == []
+    assert verify_chain(chain, [second]) == []
     assert [entry async for entry in ledger.audit_chain("dk/d2")] == []
 
 
@@ -225,7 +225,9 @@ async def audited(endpoint: str) -> AsyncIterator[DynamoLedger]:
 
 
 async def faults(store: Ledger) -> list[str]:
-    return verify_chain([entry async for entry in store.audit_chain("dk/d1")], await store.audit_head("dk/d1"), "dk/d1")
+    head = await store.audit_head("dk/d1")
+    assert head is not None
+    return verify_chain([entry async for entry in store.audit_chain("dk/d1")], [head], "dk/d1")
 
 
 async def test_memory_that_is_down_answers_unavailable() -> None:

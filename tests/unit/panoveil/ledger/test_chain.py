@@ -42,7 +42,7 @@ FIVE = _chain([{"n": number} for number in range(5)])
 @given(st.lists(BODIES, max_size=6))
 def test_a_chain_as_written_is_whole(bodies: list[dict[str, object]]) -> None:
     chain = _chain(bodies)
-    assert verify_chain(chain, chain[-1] if chain else None) == []
+    assert verify_chain(chain, chain[-1:]) == []
 
 
 def test_anyone_can_compute_the_hash() -> None:
@@ -97,18 +97,18 @@ def test_an_entry_twice_is_told() -> None:
 
 def test_a_chain_cut_short_is_told_against_a_head_only() -> None:
     assert verify_chain(FIVE[:3]) == []
-    assert verify_chain(FIVE[:3], FIVE[4]) == ["cut short: entry 5 is known to exist"]
-    assert verify_chain([], FIVE[0]) == ["cut short: entry 1 is known to exist"]
+    assert verify_chain(FIVE[:3], [FIVE[4]]) == ["cut short: entry 5 is known to exist"]
+    assert verify_chain([], [FIVE[0]]) == ["cut short: entry 1 is known to exist"]
 
 
 def test_a_chain_written_anew_is_told_against_a_head_only() -> None:
     forged = _chain([{"n": number + 1} for number in range(6)])
     assert verify_chain(forged) == []
-    assert verify_chain(forged, FIVE[4]) == ["entry 5 is not the one noted elsewhere"]
+    assert verify_chain(forged, [FIVE[4]]) == ["entry 5 is not the one noted elsewhere"]
 
 
 def test_a_chain_that_grew_since_the_head_was_noted_is_whole() -> None:
-    assert verify_chain(FIVE, FIVE[2]) == []
+    assert verify_chain(FIVE, [FIVE[2]]) == []
 
 
 def test_canonical_is_ascii_and_sorted() -> None:
