@@ -28,7 +28,7 @@ BYTES = Counter("panoveil_bytes", "Object bytes moved, by direction: read or wri
 DETECTIONS = Counter("panoveil_detections", "Objects obfuscated, by class.", ["kind"])
 DETECTOR_FAILURES = Counter(
     "panoveil_detector_failures",
-    "Requests to a model that gave no valid answer, by cause: unavailable, late, crashed, nonsense, blind.",
+    "Requests to a model that gave no valid answer, by cause: busy, unavailable, late, crashed, nonsense, blind.",
     ["model", "cause"],
 )
 VERIFICATION_ROUNDS = Histogram(

@@ -41,12 +41,16 @@ _MISCONFIGURED = {
     "StatusCode.PERMISSION_DENIED",
 }
 _CRASHED = "is not healthy"
-_BUSY = ("maximum queue size", "timeout expired")
+_TOO_MUCH = ("maximum queue size", "timeout expired")
 """What Triton says where its queue is full or a request waited in it for too long: `UNAVAILABLE`, though the server is as it was."""
 
 
 class _Passing(Unavailable):
     """Unavailable, but not for long, most likely: worth asking again."""
+
+
+class _Busy(_Passing):
+    """Refused by a server that is well and has enough to do."""
 
 
 _CHOICES: dict[Kind, Choice] = {"face": Choice("face"), "plate": Choice("plate")}
@@ -87,6 +91,7 @@ class TritonDetector:
     interruptions: int = field(init=False, default=0)
     _client: Any = field(init=False, repr=False)
     _slots: asyncio.Semaphore = field(init=False, repr=False)
+    _lane: asyncio.Lock = field(init=False, repr=False, default_factory=asyncio.Lock)
     _proof: asyncio.Lock = field(init=False, repr=False, default_factory=asyncio.Lock)
     _looks: int = field(init=False, default=0)
     _last_good_look: int = field(init=False, default=0)
@@ -156,15 +161,18 @@ class TritonDetector:
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask again where the failure may pass."""
+        try:
+            return await self._repeated(ask, _Passing)
+        except _Passing as failure:
+            raise Unavailable(DEPENDENCY, failure.detail) from failure
+
+    async def _repeated(self, ask: Callable[[], Awaitable[T]], passing: type[_Passing]) -> T:
         for wait in self.retry.waits():
             try:
                 return await ask()
-            except _Passing:
+            except passing:
                 await asyncio.sleep(wait)
-        try:
-            return await ask()
-        except _Passing as failure:
-            raise Unavailable(DEPENDENCY, failure.detail) from failure
+        return await ask()
 
     async def _seen(self, kind: Kind, images: Images) -> list[Detections]:
         await self._trusted()
@@ -253,12 +261,8 @@ class TritonDetector:
     async def _infer(self, kind: Kind, images: Images) -> list[Detections]:
         tensor = aio.InferInput("image", list(images.shape), "UINT8")
         tensor.set_data_from_numpy(np.ascontiguousarray(images))
-        known = self._facts.get(kind)
         async with self._slots:
-            request = self._client.infer(
-                self.models[kind].name, [tensor], model_version=known.version if known else "", client_timeout=self.deadline
-            )
-            answer = await self._answered(request, kind)
+            answer = await self._in_turn(partial(self._requested, kind, tensor))
         try:
             return checked(answer.as_numpy("boxes"), answer.as_numpy("scores"), images.shape)
         except Unavailable:
@@ -266,12 +270,25 @@ class TritonDetector:
             self._count(kind, "nonsense")
             raise
 
+    async def _in_turn(self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Ask; where the server has enough to do, again and one after another, so that the crowd gets smaller until it is served."""
+        try:
+            return await ask()
+        except _Busy:
+            async with self._lane:
+                return await self._repeated(ask, _Busy)
+
+    async def _requested(self, kind: Kind, tensor: Any) -> Any:
+        known = self._facts.get(kind)
+        version = known.version if known else ""
+        request = self._client.infer(self.models[kind].name, [tensor], model_version=version, client_timeout=self.deadline)
+        return await self._answered(request, kind)
+
     async def _answered(self, request: Awaitable[T], kind: Kind) -> T:
         reloads = self._reloads[kind]
         try:
             answer = await request
         except InferenceServerException as error:
-            self._trusted_until = 0.0
             status, said = str(error.status()), str(error.message())
             raise await self._consequence(kind, status, said, reloads) from error
         self._connected = True
@@ -280,6 +297,10 @@ class TritonDetector:
     async def _consequence(self, kind: Kind, status: str, said: str, reloads: int) -> Unavailable | Misconfigured:
         """Return the error to raise, once a crashed model is loaded anew."""
         message = f"{status}: {said}"[:300]
+        if status == _UNAVAILABLE and any(words in said for words in _TOO_MUCH):
+            self._count(kind, "busy")
+            return _Busy(DEPENDENCY, message)
+        self._trusted_until = 0.0
         if _CRASHED in said or kind in self._unloaded:
             self._interrupted()
             self._count(kind, "crashed")
@@ -291,7 +312,7 @@ class TritonDetector:
             return _Passing(DEPENDENCY, message)
         if status in _MISCONFIGURED:
             return Misconfigured(f"Triton refuses the model {self.models[kind].name!r}: {message}")
-        if status == _UNAVAILABLE and not any(words in said for words in _BUSY):
+        if status == _UNAVAILABLE:
             self._interrupted()
         self._count(kind, "late" if status == _LATE else "unavailable")
         return (_Passing if status in {_UNAVAILABLE, _LATE} else Unavailable)(DEPENDENCY, message)

@@ -19,7 +19,7 @@ from console.stack.processes import Process
 from console.stack.triton_stamp import main as stamp
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.recipe import Model
-from panoveil.detection import KINDS, Detections, Golden, TritonDetector, street
+from panoveil.detection import KINDS, Detections, Golden, Retry, TritonDetector, street
 from panoveil.pixels import jpeg
 from services.anonymizer.app import recipe_of
 from services.anonymizer.settings import AnonymizerSettings
@@ -92,7 +92,7 @@ def stand_in() -> onnx.ModelProto:
 
 @asynccontextmanager
 async def detector_at(url: str) -> AsyncIterator[TritonDetector]:
-    async with TritonDetector(url, deadline=60) as detector:
+    async with TritonDetector(url, deadline=60, retry=Retry(attempts=1)) as detector:
         yield detector
 
 

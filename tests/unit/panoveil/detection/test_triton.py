@@ -75,6 +75,7 @@ class Server:
         self.load_fails = 0
         self.blind_above = 10_000
         self.fails_times = 10_000
+        self.room, self.inside = 1_000, 0
         self.state = "READY"
         self._channel = SimpleNamespace(get_state=lambda: SimpleNamespace(name=self.state))
         self.detector = TritonDetector("127.0.0.1:1", retry=Retry(attempts=1))
@@ -93,7 +94,12 @@ class Server:
         self.was_asked.set()
         self.widths.append(shown := inputs[0].shape()[2])
         crashed = self.crashed
-        await asyncio.sleep(0)
+        if self.inside >= self.room:
+            raise error("UNAVAILABLE", "Exceeds maximum queue size")
+        self.inside += 1
+        for _turn in range(3):
+            await asyncio.sleep(0)
+        self.inside -= 1
         if self.loading:
             raise error("NOT_FOUND", f"Request for unknown model: {name!r} is not found")
         if crashed:
@@ -350,6 +356,20 @@ async def test_what_was_seen_before_the_server_was_lost_counts_for_nothing(
             await server.detector.prove(since)
     else:
         await server.detector.prove(since)
+
+
+async def test_a_server_with_too_much_to_do_is_asked_again_and_stays_trusted(server: Server) -> None:
+    await server.detector.prove()
+    server.fails, server.fails_times, server.asked = error("UNAVAILABLE", "Exceeds maximum queue size"), 2, []
+    assert len(await patient(server, 2).detect("face", IMAGE)) == 1
+    assert server.asked == ["face"] * 3
+
+
+async def test_a_crowd_that_is_too_much_gets_smaller_until_it_is_served(server: Server) -> None:
+    await server.detector.prove()
+    server.room = 1
+    patient(server, 2)
+    assert await outcomes(server, 4) == {list}
 
 
 async def test_a_server_that_went_away_in_silence_must_prove_itself_again(server: Server) -> None:
