@@ -4,20 +4,22 @@ import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel
 
 from panoveil import telemetry
 from panoveil.blobs import Blobs
+from panoveil.contracts.audit import Audited, AuditedObject, Hold, Publication, Verification
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, publication_key, published_key
 from panoveil.contracts.messages import CARRIED, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import Detector
-from panoveil.ledger import Ledger, State
+from panoveil.ledger import Ledger, State, note
 from panoveil.pixels import jpeg
 from panoveil.streams import Outgoing, RecordSink
 from services.anonymizer import metadata
@@ -55,22 +57,25 @@ async def handle(message: PanoramaStitched, ports: Ports) -> None:
 
 async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> bytes:
     """Take up what an attempt left that crashed on its way to the end, or work anew; then audit, set the state, note the end."""
-    outcome: Outcome | None = await _adopted(message, recipe, ports)
-    if outcome is None:
+    adopted = await _adopted(message, recipe, ports)
+    if adopted is None:
         result = await _anonymized(message, recipe, ports)
         done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
         if done is not None:  # by another worker that got the same record meanwhile: its picture must stay as it is
             return done
-        outcome = await _stored(message, recipe, result, ports)
-    await ports.ledger.audit(capture_id.drive_id, _evidence(message, recipe, outcome))
+        outcome, evidence = await _stored(message, recipe, result, ports)
+    else:
+        outcome, evidence = adopted, _publication(message, recipe, adopted)
+    await note(ports.ledger, evidence)
     return await _settle(capture_id, recipe, outcome, ports)
 
 
 async def _adopted(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> PanoramaPublished | None:
     """Return what is published already, where JSON and JPEG are both there and agree with each other and with the message."""
     try:
-        found = decode(await ports.blobs.get(publication_key(message.capture_id, recipe.recipe_id)))
-        if not isinstance(found, PanoramaPublished) or not _is_of(found, message, recipe):
+        text = await ports.blobs.get(publication_key(message.capture_id, recipe.recipe_id))
+        found = decode(text)
+        if not isinstance(found, PanoramaPublished) or not _is_of(found, message, recipe) or encode(found) != text:
             return None
         data = await ports.blobs.get(published_key(message.capture_id, recipe.recipe_id))
     except Rejected:
@@ -123,10 +128,13 @@ def _decoded(data: bytes, message: PanoramaStitched) -> NDArray[np.uint8]:
     return picture
 
 
-async def _stored(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anonymized | Held, ports: Ports) -> Outcome:
+async def _stored(
+    message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anonymized | Held, ports: Ports
+) -> tuple[Outcome, Audited]:
     if isinstance(result, Held):
-        return await _hold(message, recipe, result, ports)
-    return await _publish(message, recipe, result, ports)
+        return await _hold(message, recipe, result, ports), _held(message, recipe, result)
+    published = await _publish(message, recipe, result, ports)
+    return published, _publication(message, recipe, published)
 
 
 async def _publish(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anonymized, ports: Ports) -> PanoramaPublished:
@@ -173,11 +181,39 @@ def _published(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anony
     )
 
 
-def _evidence(message: PanoramaStitched, recipe: AnonymizeRecipe, outcome: BaseModel) -> dict[str, object]:
-    """What an auditor gets to see: input, recipe (models, thresholds, obfuscator) and outcome (output, boxes, rounds)."""
+def _publication(message: PanoramaStitched, recipe: AnonymizeRecipe, published: PanoramaPublished) -> Publication:
+    picture = published_key(message.capture_id, recipe.recipe_id)
+    beside = publication_key(message.capture_id, recipe.recipe_id)
+    digest = hashlib.sha256(encode(published)).hexdigest()
+    return Publication(
+        **_decision(message, recipe),
+        outputs=(
+            AuditedObject(bucket=picture.bucket, key=picture.key, sha256=published.sha256),
+            AuditedObject(bucket=beside.bucket, key=beside.key, sha256=digest),
+        ),
+        regions=published.boxes,
+        verification=Verification(rounds=published.verification_rounds, findings=""),
+    )
+
+
+def _held(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Held) -> Hold:
+    extent = Extent(message.width, message.height, wraps=True)
+    keys = (published_key(message.capture_id, recipe.recipe_id), publication_key(message.capture_id, recipe.recipe_id))
+    return Hold(
+        **_decision(message, recipe),
+        withdrawn=tuple(ref.key for ref in keys),
+        reason=result.reason,
+        regions=tuple(to_box(region, extent) for region in result.regions),
+        verification=Verification(rounds=result.rounds, findings=result.detail),
+    )
+
+
+def _decision(message: PanoramaStitched, recipe: AnonymizeRecipe) -> dict[str, Any]:
     return {
-        "action": f"{STAGE}.{outcome.model_dump()['type'].removeprefix('panorama.')}",
-        "input": {"key": message.key, "sha256": message.sha256},
-        "recipe": recipe.model_dump(mode="json"),
-        "outcome": outcome.model_dump(mode="json"),
+        "at": datetime.now(UTC),
+        "drive_id": CaptureId.parse(message.capture_id).drive_id,
+        "capture_id": message.capture_id,
+        "inputs": (AuditedObject(bucket=Bucket.STITCHED, key=message.key, sha256=message.sha256),),
+        "recipe_id": recipe.recipe_id,
+        "recipe": recipe,
     }

@@ -153,10 +153,39 @@ async def test_the_audit_chain_says_what_was_done(world: World) -> None:
     await handle(stitched(data), world.ports(RectangleDetector()))
     (entry,) = [entry async for entry in world.ledger.audit_chain(CAPTURE.drive_id)]
     body: dict[str, Any] = dict(entry.body)
-    assert body["action"] == "anonymizer.published"
-    assert body["input"]["sha256"] == hashlib.sha256(data).hexdigest()
+    (message,) = world.sent()
+    assert (body["kind"], body["capture_id"], body["recipe_id"]) == ("publication", str(CAPTURE), message.recipe_id)
+    assert body["inputs"] == [
+        {"bucket": "stitched", "key": stitched(data).key, "sha256": hashlib.sha256(data).hexdigest()},
+    ]
+    for output in body["outputs"]:
+        assert hashlib.sha256(await world.blobs.get(BlobRef(Bucket.PUBLISHED, output["key"]))).hexdigest() == output["sha256"]
+    assert sorted(output["key"] for output in body["outputs"]) == sorted(await world.published())
     assert body["recipe"] == RECIPE.model_dump(mode="json")
-    assert len(body["outcome"]["boxes"]) == 2
+    assert body["regions"] == [box.model_dump(mode="json") for box in message.boxes]
+    assert body["verification"] == {"rounds": message.verification_rounds, "findings": ""}
+
+
+async def test_the_audit_chain_says_why_something_is_held(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(Haunted()))
+    (entry,) = [entry async for entry in world.ledger.audit_chain(CAPTURE.drive_id)]
+    body: dict[str, Any] = dict(entry.body)
+    assert (body["kind"], body["reason"]) == ("hold", Reason.NOT_VERIFIED)
+    assert body["verification"]["rounds"] == RECIPE.verification_rounds
+    assert "still found" in body["verification"]["findings"]
+    assert {region["kind"] for region in body["regions"]} >= {"face", "plate"}
+    assert body["withdrawn"] == [ref(str(CAPTURE), RECIPE.recipe_id).key for ref in (published_key, publication_key)]
+
+
+async def test_the_audit_chain_does_not_say_who_was_where_when(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    (entry,) = [entry async for entry in world.ledger.audit_chain(CAPTURE.drive_id)]
+    text = json.dumps(dict(entry.body))
+    assert not [fact for fact in ("pose", "latitude", "heading", "captured_at", "2026-06-01") if fact in text]
 
 
 async def test_a_second_delivery_is_only_told_of_again(world: World) -> None:
@@ -309,7 +338,7 @@ async def test_a_crash_between_json_and_end_is_taken_up(world: World) -> None:
     await handle(stitched(data), world.ports(detector))
     await agreed(world)
     assert detector.pixels == 0
-    assert {entry.body["action"] async for entry in world.ledger.audit_chain(CAPTURE.drive_id)} == {"anonymizer.published"}
+    assert [entry.body["kind"] async for entry in world.ledger.audit_chain(CAPTURE.drive_id)] == ["publication"]
 
 
 @pytest.mark.parametrize("damage", [b"another picture", None])
