@@ -4,7 +4,7 @@ The truth lists a face when it is turned less than 75 degrees from the camera, a
 normal; either must be 5 panorama pixels high, and a quarter of it must be seen by some lens with nothing before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
 
@@ -51,15 +51,19 @@ def draw_things(frame: Image, view: View, far_to_near: Sequence[Thing], station:
 
 def truths(things: Sequence[Thing], rig: Rig, station: Station, panorama_width: int) -> tuple[TrueObject, ...]:
     """Return the faces and plates that could identify somebody, from west to east."""
-    found = []
+    found = (item for _, item in sightings(things, rig, station, panorama_width))
+    return tuple(sorted(found, key=lambda item: (item.west, item.south)))
+
+
+def sightings(things: Sequence[Thing], rig: Rig, station: Station, panorama_width: int) -> Iterator[tuple[Mark, TrueObject]]:
+    """Yield the faces and plates that could identify somebody: where they are in the world, and what the truth says of them."""
     for thing in things:
         for mark in thing.marks(station.place):
             box = angular_box(mark.outline, station)
             height = (box[3] - box[1]) / 180 * panorama_width / 2
             visible = _visible(mark, thing, things, rig, station) if height >= LEAST_HEIGHT else 0.0
             if visible >= LEAST_VISIBLE:
-                found.append(TrueObject(mark.kind, box[0], box[2], box[1], box[3], round(visible, 3), round(height, 2)))
-    return tuple(sorted(found, key=lambda item: (item.west, item.south)))
+                yield mark, TrueObject(mark.kind, box[0], box[2], box[1], box[3], round(visible, 3), round(height, 2))
 
 
 def angular_box(points: Points, station: Station) -> tuple[float, float, float, float]:

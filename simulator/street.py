@@ -69,12 +69,16 @@ class Street:
         _draw_sky(frame, lens, station.yaw, self._sky)
         for quad in self._backdrop:
             draw_quad(frame, view, quad)
-        draw_things(frame, view, _far_to_near(self._things, station), station)
+        draw_things(frame, view, self.things(capture), station)
         return frame
 
     def truth(self, rig: Rig, capture: int, panorama_width: int) -> tuple[TrueObject, ...]:
         """Return the faces and plates that could identify somebody, in the order of their yaw."""
-        return truths(self._things, rig, mounted(rig, self.station(capture)), panorama_width)
+        return truths(self.things(capture), rig, mounted(rig, self.station(capture)), panorama_width)
+
+    def things(self, capture: int) -> Sequence[Thing]:
+        """Return who and what is there at a capture, from far to near."""
+        return _far_to_near(self._things, self.station(capture))
 
 
 def _backdrop(rng: np.random.Generator, start: float, end: float, scale: float) -> list[Quad]:
