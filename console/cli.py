@@ -38,8 +38,22 @@ _OUT = Console()
 
 
 @app.command()
-def preflight() -> None:
-    """Check that this machine can run the embedded default; name what is missing and the line that mends it."""
+def preflight(
+    triton_url: Annotated[
+        str | None,
+        typer.Option("--triton", help="host:port of a running Triton's gRPC: check its models instead of this machine."),
+    ] = None,
+) -> None:
+    """Check that this machine can run the embedded default; name what is missing and the line that mends it.
+
+    With --triton, check instead that the models which PANOVEIL_FACE_MODEL and PANOVEIL_PLATE_MODEL name keep the tensor contract and
+    see the golden picture.
+    """
+    if triton_url is not None:
+        for facts in asyncio.run(preflights.served(triton_url)):
+            line = f"{facts.name}, version {facts.version}, sha256 {facts.sha256}: sees the golden picture, from a score of {facts.threshold}"
+            _OUT.print(line, soft_wrap=True, markup=False, highlight=False)
+        return
     problems = preflights.problems()
     for problem in problems:
         _ERR.print(f"{problem}", soft_wrap=True, markup=False)
