@@ -1,0 +1,183 @@
+"""What it costs to ask Triton instead of onnxruntime in the same process: the same views, models and threads, in turns.
+
+`direct` is onnxruntime in an interpreter of Triton's environment, `grpc` is what the services do, `shared_memory` sends the views through
+a region of system shared memory instead. Counted is the CPU of both ends.
+"""
+
+import argparse
+import asyncio
+import json
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any, Self, cast
+
+import cv2
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from tritonclient.grpc import aio
+from tritonclient.utils import shared_memory
+
+from console.stack import triton
+from console.stack.stack import MODELS, TRITON_VENV
+from panoveil.detection import KINDS, DetectorSettings, TritonDetector
+from simulator.rigs import demo_rig
+from simulator.street import Street
+
+Views = NDArray[np.uint8]
+Work = Callable[[], Awaitable[float | None]]
+"""Show every view to both models; return the CPU seconds of it where they are not those of this process and its children."""
+
+WAYS = ("direct", "grpc", "shared_memory")
+_KEY = "/panoveil-overhead"
+_DIRECT = """
+import sys, time, json, numpy as np, onnxruntime
+views = np.load(sys.argv[1])
+options = onnxruntime.SessionOptions()
+options.intra_op_num_threads = options.inter_op_num_threads = 1
+options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+sessions = [onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]) for path in sys.argv[2:]]
+def work():
+    for session in sessions:
+        for view in views:
+            session.run(["boxes", "scores"], {"image": view[None]})
+work()
+print("ready", flush=True)
+for line in sys.stdin:
+    before = time.process_time()
+    work()
+    print(json.dumps(time.process_time() - before), flush=True)
+"""
+
+
+def section(options: argparse.Namespace) -> dict[str, Any]:
+    """Measure the ways in turns; `triton_overhead_ratio` is CPU seconds by gRPC over CPU seconds directly."""
+    views = _views()
+    with tempfile.TemporaryDirectory() as work:
+        samples = asyncio.run(_samples(views, Path(work), options.repeat))
+    megapixels = views[..., 0].size * len(KINDS) / 1e6
+    cpu = {way: statistics.median(cpu for cpu, _ in samples[way]) / megapixels for way in WAYS}
+    wall = {way: statistics.median(wall for _, wall in samples[way]) / megapixels for way in WAYS}
+    return {
+        "triton_overhead_ratio": _ratio(samples, "grpc", 0),
+        "triton_overhead": {
+            "wall_ratio": _ratio(samples, "grpc", 1),
+            "shared_memory_ratio": _ratio(samples, "shared_memory", 0),
+            "shared_memory_wall_ratio": _ratio(samples, "shared_memory", 1),
+            "cpu_s_per_megapixel": {way: round(seconds, 4) for way, seconds in cpu.items()},
+            "wall_s_per_megapixel": {way: round(seconds, 4) for way, seconds in wall.items()},
+        },
+    }
+
+
+def _ratio(samples: dict[str, list[tuple[float, float]]], way: str, which: int) -> float:
+    """Return the median, over the rounds, of what a way took over what the direct one took in the same round."""
+    rounds = zip(samples[way], samples["direct"], strict=True)
+    return round(statistics.median(through[which] / direct[which] for through, direct in rounds), 3)
+
+
+def _views() -> Views:
+    """Return four pieces of a procedural street as a lens sees it, uint8 [4, 640, 1280, 3]."""
+    rig = demo_rig(4096)
+    frame = Street(3, 2, 4096).frame(rig, rig.lenses[0], 1)
+    wide = cv2.resize(frame, (2560, 1280), interpolation=cv2.INTER_LINEAR)
+    pieces = [wide[y : y + 640, x : x + 1280] for y in (0, 640) for x in (0, 1280)]
+    return cast("Views", np.stack(pieces).astype(np.uint8))
+
+
+async def _samples(views: Views, work: Path, repeat: int) -> dict[str, list[tuple[float, float]]]:
+    """Return, for every way, CPU and wall seconds of each round."""
+    samples: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    async with AsyncExitStack() as closing:
+        server = await closing.enter_async_context(triton.running(MODELS, TRITON_VENV, work / "triton"))
+        ways: dict[str, Work] = {
+            "direct": closing.enter_context(_Direct(views, work)).work,
+            "grpc": await closing.enter_async_context(_by_grpc(server.grpc_url, views)),
+            "shared_memory": await closing.enter_async_context(_by_shared_memory(server.grpc_url, views)),
+        }
+        for _ in range(repeat + 1):
+            for way in WAYS:
+                samples[way].append(await _measured(ways[way]))
+    return {way: rounds[1:] for way, rounds in samples.items()}  # the first was to warm up
+
+
+async def _measured(work: Work) -> tuple[float, float]:
+    wall, cpu = time.perf_counter(), _cpu_s()
+    own = await work()
+    return (_cpu_s() - cpu if own is None else own), time.perf_counter() - wall
+
+
+def _cpu_s() -> float:
+    """CPU seconds so far of this process, Triton's server and its stubs."""
+    children = psutil.Process().children(recursive=True)
+    return time.process_time() + float(sum(sum(child.cpu_times()[:2]) for child in children))
+
+
+@asynccontextmanager
+async def _by_grpc(url: str, views: Views) -> AsyncIterator[Work]:
+    async with TritonDetector.of(DetectorSettings(triton_url=url)) as detector:
+        await detector.prove()
+
+        async def work() -> None:
+            for kind in KINDS:
+                for view in views:
+                    await detector.detect(kind, view[None])
+
+        yield work
+
+
+@asynccontextmanager
+async def _by_shared_memory(url: str, views: Views) -> AsyncIterator[Work]:
+    """As `_by_grpc`, but one region takes the views, one after the other; unlinked once the server has it."""
+    size = views[0].nbytes
+    region = shared_memory.create_shared_memory_region("views", _KEY, size)
+    client = aio.InferenceServerClient(url)
+    try:
+        await client.register_system_shared_memory("views", _KEY, size)
+
+        async def work() -> None:
+            for kind in KINDS:
+                for view in views:
+                    shared_memory.set_shared_memory_region(region, [view])
+                    tensor = aio.InferInput("image", [1, *view.shape], "UINT8")
+                    tensor.set_shared_memory("views", size)
+                    answer = await client.infer(kind, [tensor])
+                    assert answer.as_numpy("scores").shape[0] == 1
+
+        yield work
+        await client.unregister_system_shared_memory("views")
+    finally:
+        await client.close()
+        shared_memory.destroy_shared_memory_region(region)
+
+
+class _Direct:
+    """onnxruntime in a process of its own that works when told to."""
+
+    def __init__(self, views: Views, work: Path) -> None:
+        np.save(work / "views.npy", views)
+        weights: Sequence[str] = [str(MODELS / kind / "1" / "model.onnx") for kind in KINDS]
+        command = [str(TRITON_VENV / "bin" / "python"), "-c", _DIRECT, str(work / "views.npy"), *weights]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def __enter__(self) -> Self:
+        assert self._said() == "ready"
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    async def work(self) -> float:
+        assert self._process.stdin is not None
+        self._process.stdin.write("again\n")
+        self._process.stdin.flush()
+        return float(json.loads(await asyncio.to_thread(self._said)))
+
+    def _said(self) -> str:
+        assert self._process.stdout is not None
+        return self._process.stdout.readline().strip()
