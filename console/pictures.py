@@ -3,6 +3,7 @@
 import contextlib
 import tempfile
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
@@ -13,15 +14,29 @@ from console.stack import triton
 from console.stack.stack import MODELS, TRITON_VENV
 from panoveil.contracts.errors import Misconfigured
 from panoveil.detection import TritonDetector
+from panoveil.detection.views import PlanName
 from services.anonymizer.app import recipe_of
 from services.anonymizer.settings import AnonymizerSettings
 
 
-async def anonymize_pictures(source: Path, target: Path, report: Path, triton_url: str | None, console: Console) -> Counts:
-    """Anonymise the folder with a progress bar; `triton_url` (host:port of gRPC) None starts a Triton for as long as it takes."""
+@dataclass(frozen=True)
+class Running:
+    """What detects: the gRPC host:port of a Triton that runs (None starts one for as long as it takes), and another view plan."""
+
+    triton_url: str | None = None
+    plan: PlanName | None = None
+
+    def settings(self, url: str) -> AnonymizerSettings:
+        """Return the environment's settings with these in their place."""
+        chosen = AnonymizerSettings(triton_url=url)
+        return chosen.model_copy(update={"view_plan": self.plan}) if self.plan else chosen
+
+
+async def anonymize_pictures(source: Path, target: Path, report: Path, running: Running, console: Console) -> Counts:
+    """Anonymise the folder with a progress bar."""
     _require_pictures(source)
-    async with _triton(triton_url) as url:
-        settings = AnonymizerSettings(triton_url=url)
+    async with _triton(running.triton_url) as url:
+        settings = running.settings(url)
         async with TritonDetector.of(settings) as detector:
             recipe = await recipe_of(settings, detector)()
             with _bar(console) as bar:

@@ -1,6 +1,8 @@
 """The exact truth about a drive, and how much of it a set of boxes covers."""
 
 import json
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from panoveil.contracts.messages import PanoramaBox
+from panoveil.pixels.rectangles import Rectangle, union_area
 
 COVERED_SHARE = 0.9
 """An object counts as covered when the union of the boxes covers at least this share of its box."""
@@ -15,7 +18,8 @@ COVERED_SHARE = 0.9
 HEIGHT_EDGES = (0, 8, 10, 12, 16, 24, 48)
 """Lower edges, in pixels, of the height buckets."""
 
-Rectangle = tuple[float, float, float, float]
+HEIGHT_BUCKETS = (*(f"{low}-{high}" for low, high in pairwise(HEIGHT_EDGES)), f"{HEIGHT_EDGES[-1]}+")
+"""Their names, small before tall."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +78,7 @@ def covered_share(item: TrueObject, boxes: Sequence[PanoramaBox]) -> float:
     target = unrolled(item)
     cuts = [cut for box in boxes for shift in (-360.0, 0.0, 360.0) if (cut := _cut(target, unrolled(box), shift))]
     area = (target[2] - target[0]) * (target[3] - target[1])
-    return min(1.0, _union_area(cuts) / area) if area > 0 else float(bool(cuts))
+    return min(1.0, union_area(cuts) / area) if area > 0 else float(bool(cuts))
 
 
 def unrolled(box: TrueObject | PanoramaBox) -> Rectangle:
@@ -88,23 +92,11 @@ def _cut(target: Rectangle, box: Rectangle, shift: float) -> Rectangle | None:
     return (west, south, east, north) if west <= east and south <= north else None
 
 
-def _union_area(parts: Sequence[Rectangle]) -> float:
-    """Cut the plane along every edge; sum the cells that lie in some part."""
-    columns = sorted({x for part in parts for x in (part[0], part[2])})
-    rows = sorted({y for part in parts for y in (part[1], part[3])})
-    return sum(
-        (east - west) * (north - south)
-        for west, east in pairwise(columns)
-        for south, north in pairwise(rows)
-        if any(p[0] <= west and east <= p[2] and p[1] <= south and north <= p[3] for p in parts)
-    )
-
-
 def _by_height(objects: Sequence[TrueObject], missed: Sequence[TrueObject]) -> dict[str, Bucket]:
-    buckets = {}
-    for low, high in pairwise((*HEIGHT_EDGES, float("inf"))):
-        seen = sum(low <= item.height_px < high for item in objects)
-        lost = sum(low <= item.height_px < high for item in missed)
-        if seen:
-            buckets[f"{low}-{high}" if high < float("inf") else f"{low}+"] = Bucket(seen, seen - lost)
-    return buckets
+    seen, lost = (Counter(height_bucket(item.height_px) for item in items) for items in (objects, missed))
+    return {name: Bucket(seen[name], seen[name] - lost[name]) for name in HEIGHT_BUCKETS if name in seen}
+
+
+def height_bucket(height: float) -> str:
+    """Return the name of the bucket that a height in pixels belongs to: `"16-24"`, `"48+"`."""
+    return HEIGHT_BUCKETS[bisect_right(HEIGHT_EDGES, height) - 1]
