@@ -166,8 +166,11 @@ class Server:
         return self.command.grpc_url
 
     async def kill_and_restart(self) -> None:
+        family = psutil.Process(self.process.popen.pid).children(recursive=True)
         self.process.popen.send_signal(signal.SIGKILL)
         await asyncio.to_thread(self.process.popen.wait)
+        # What they leave bears the names that the next server gives: it must be gone before.
+        await asyncio.to_thread(psutil.wait_procs, family, 30)
         self.process = Process.start("again", self.command.argv, self.command.env, self.process.log.parent)
 
     def kill_stubs(self) -> None:
@@ -192,7 +195,7 @@ def serving(models: Path, folder: Path, tampering: str = "") -> Iterator[Server]
 
 async def test_a_server_killed_under_load_and_started_again(tmp_path: Path) -> None:
     with serving(standins.repository(tmp_path / "models"), tmp_path) as server:
-        async with world_at(await server.ready()) as world, asyncio.timeout(200):
+        async with world_at(await server.ready()) as world, asyncio.timeout(800):
             work = asyncio.create_task(world.work())
             await world.first.wait()
             await server.kill_and_restart()
@@ -204,7 +207,7 @@ async def test_a_server_killed_under_load_and_started_again(tmp_path: Path) -> N
 async def test_a_stub_killed_under_load(tmp_path: Path) -> None:
     crashes = failures("crashed")
     with serving(standins.repository(tmp_path / "models"), tmp_path) as server:
-        async with world_at(await server.ready()) as world, asyncio.timeout(200):
+        async with world_at(await server.ready()) as world, asyncio.timeout(800):
             work = asyncio.create_task(world.work())
             await world.first.wait()
             server.kill_stubs()
@@ -216,7 +219,7 @@ async def test_a_stub_killed_under_load(tmp_path: Path) -> None:
 async def test_a_queue_that_is_full(tmp_path: Path) -> None:
     refused = failures("busy")
     with serving(standins.repository(tmp_path / "models", CHOKED), tmp_path) as server:
-        async with world_at(await server.ready(), in_flight=COUNT, requests=16) as world, asyncio.timeout(200):
+        async with world_at(await server.ready(), in_flight=COUNT, requests=16) as world, asyncio.timeout(800):
             await world.work()
     assert failures("busy") > refused
     assert not world.detector.interruptions
