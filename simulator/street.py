@@ -12,6 +12,7 @@ from panoveil.contracts.rig import Lens, Rig
 from panoveil.pixels import equirect
 from simulator import surroundings
 from simulator.cars import car
+from simulator.extras import Extras
 from simulator.people import someone
 from simulator.scene import Quad, draw_quad
 from simulator.stage import draw_things, mounted, remembered_rays, truths
@@ -39,8 +40,8 @@ _ROWS_AT_ONCE = 128
 class Street:
     """A world: the rig drives along z in the right lane, about four metres from capture to capture."""
 
-    def __init__(self, seed: int = 0, captures: int = 12, panorama_width: int = 4096) -> None:
-        """Build a street long enough for `captures`, its textures fine enough for panoramas of that width.
+    def __init__(self, seed: int = 0, captures: int = 12, panorama_width: int = 4096, extras: Extras | None = None) -> None:
+        """Build a street long enough for `captures`, its textures fine enough for panoramas of that width; extras come on top.
 
         Beyond about 60 captures textures get coarser: photograph several streets instead.
         """
@@ -52,6 +53,8 @@ class Street:
         self._sky = surroundings.sky(rng, max(512, panorama_width // 2))
         self._backdrop = _backdrop(rng, self._start, self._end, scale)
         self._things = _things(rng, (self._start, self._end), scale, panorama_width)
+        self._extras, self._width = extras or Extras(), panorama_width
+        self._present = lru_cache(maxsize=4)(self._with_extras)
 
     def station(self, capture: int) -> Station:
         """Return where the rig stands: 3.2 to 4.8 metres on from the capture before, swaying a little."""
@@ -79,6 +82,9 @@ class Street:
     def things(self, capture: int) -> Sequence[Thing]:
         """Return who and what is there at a capture, from far to near."""
         return _far_to_near(self._things, self.station(capture))
+
+    def _with_extras(self, capture: int) -> list[Thing]:
+        return [*self._things, *self._extras.placed(self.station(capture), capture, self._width)]
 
 
 def _backdrop(rng: np.random.Generator, start: float, end: float, scale: float) -> list[Quad]:

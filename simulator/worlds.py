@@ -13,20 +13,16 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.rig import Lens, Rig
 from panoveil.pixels import equirect, jpeg
-from simulator.cars import car
-from simulator.people import someone
+from simulator.extras import Extras
 from simulator.rigs import matched_panorama_width
 from simulator.stage import draw_things, mounted, remembered_rays, truths
-from simulator.things import PlatedCar, Thing, Walker
+from simulator.things import Thing
 from simulator.truth import TrueObject
 from simulator.views import Station, stand
 
 Image = NDArray[np.uint8]
 
 _SPACING = 10.0
-_AWKWARD = (180.0, 36.0, -108.0, 108.0, -36.0)
-"""Yaws where a panorama wraps round, and where two lenses of the demo's rig meet."""
-
 _FINER = 1.3
 _ROWS_AT_ONCE = 256
 
@@ -40,10 +36,10 @@ def centred(rig: Rig) -> Rig:
 class Photographs:
     """A world of the equirectangular JPEGs below a folder, in the order of their names."""
 
-    def __init__(self, folder: Path, people: int = 0, cars: int = 0, seed: int = 0) -> None:
-        """Put so many drawn people and cars into every panorama; the first stand where panoramas wrap and lenses meet."""
+    def __init__(self, folder: Path, extras: Extras | None = None) -> None:
+        """Put drawn people and cars into every panorama."""
         self.paths = tuple(sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg"}))
-        self._people, self._cars, self._seed = people, cars, seed
+        self._extras = extras or Extras()
         self._panorama = lru_cache(maxsize=2)(self._read)
         self._things = lru_cache(maxsize=4)(self._place)
 
@@ -79,13 +75,7 @@ class Photographs:
         return cv2.copyMakeBorder(image, 0, 0, _BORDER, _BORDER, cv2.BORDER_WRAP).astype(np.uint8, copy=False)
 
     def _place(self, capture: int, width: int) -> list[Thing]:
-        rng = np.random.default_rng((self._seed, capture, 7))
-        centre = self.station(capture).place
-        anywhere = rng.uniform(-180, 180, self._people + self._cars)
-        first, second = (_AWKWARD[::2], _AWKWARD[1::2]) if self._people else ((), _AWKWARD)
-        people = [_person(rng, centre, yaw, width) for yaw in [*first, *anywhere][: self._people]]
-        cars = [_car(rng, centre, yaw) for yaw in [*second, *anywhere[self._people :]][: self._cars]]
-        return sorted([*people, *cars], key=lambda thing: -float(np.linalg.norm(thing.place - centre)))
+        return self._extras.placed(self.station(capture), capture, width)
 
 
 _BORDER = 4
@@ -100,19 +90,3 @@ def _resample(bordered: Image, rays: NDArray[np.float32]) -> Image:
         band = cv2.remap(bordered, pixels, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
         frame[row : row + _ROWS_AT_ONCE] = band
     return frame
-
-
-def _person(rng: np.random.Generator, centre: NDArray[np.float64], yaw: float, width: int) -> Walker:
-    """Somebody who looks more or less at the rig."""
-    angle, distance = np.radians(yaw + rng.uniform(-0.5, 0.5)), rng.uniform(2.6, 7)
-    place = centre + distance * np.array([np.sin(angle), 0, np.cos(angle)])
-    body = float(angle + np.pi + rng.normal(0, 0.4))
-    return Walker(someone(rng), place, body, float(body + rng.normal(0, 0.3)), width / (2 * np.pi))
-
-
-def _car(rng: np.random.Generator, centre: NDArray[np.float64], yaw: float) -> PlatedCar:
-    """A car that shows one of its ends."""
-    angle, distance = np.radians(yaw + rng.uniform(-0.5, 0.5)), rng.uniform(6.5, 13)
-    place = centre + distance * np.array([np.sin(angle), 0, np.cos(angle)])
-    end = np.pi * float(rng.integers(2))
-    return PlatedCar(car(rng, place, float(angle + end + rng.normal(0, 0.35))))

@@ -10,6 +10,7 @@ from panoveil.contracts.keys import MANIFEST_NAME
 from panoveil.contracts.messages import CaptureManifest, parse_manifest
 from panoveil.contracts.rig import Rig
 from simulator.drive import World, photograph
+from simulator.extras import Extras
 from simulator.mischief import Defect, spoil
 from simulator.rigs import demo_rig
 from simulator.street import Street
@@ -52,7 +53,7 @@ def _world(wish: Wish) -> tuple[World, Rig, int]:
     rig = demo_rig(wish.width)
     if wish.world is None:
         return Street(wish.seed, wish.captures, wish.width), rig, wish.captures
-    world = Photographs(wish.world, people=_EXTRAS, cars=_EXTRAS, seed=wish.seed)
+    world = Photographs(wish.world, Extras(_EXTRAS, _EXTRAS, wish.seed))
     if not len(world):
         raise Misconfigured(f"{wish.world} holds no JPEG: --world wants a folder of equirectangular panoramas.")
     return world, centred(rig), min(wish.captures, len(world))

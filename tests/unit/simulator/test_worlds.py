@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from panoveil.pixels import equirect, jpeg, lenses
+from simulator.extras import Extras
 from simulator.rigs import demo_rig
 from simulator.worlds import Photographs, centred
 
@@ -41,7 +42,7 @@ def test_panoramas_come_in_order_and_end(folder: Path) -> None:
 
 def test_drawn_people_stand_where_the_panorama_wraps_and_change_the_frames(folder: Path) -> None:
     rig = centred(demo_rig(_WIDTH))
-    plain, peopled = Photographs(folder), Photographs(folder, people=3, cars=2, seed=2)
+    plain, peopled = Photographs(folder), Photographs(folder, Extras(people=3, cars=2, seed=2))
     assert plain.truth(rig, 0, 4096) == ()
     truth = peopled.truth(rig, 0, 4096)
     assert {item.kind for item in truth} == {"face", "plate"}
