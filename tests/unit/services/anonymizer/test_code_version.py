@@ -7,9 +7,11 @@ from panoveil.contracts.recipe import CODE_VERSION
 from panoveil.detection import views
 from panoveil.pixels import jpeg
 from services.anonymizer import anonymize, merge, metadata, obfuscate, regions
+from services.stitcher import carry
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
     anonymize: ("NEAR", "AGAIN", "BLOCK", "COVERED"),
+    carry: ("NEAREST", "SMALLEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
     merge: ("SAME",),
     metadata: ("_XMP", "_XMP_NAMES", "_EXIF_TAGS", "_PHOTO_TAGS", "_GPS_TAGS"),
     jpeg: ("RESTART",),
@@ -20,7 +22,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("4", "0a1a8e645d3b3a57")
+KNOWN = ("4", "80aade0b45cdae9a")
 
 
 def fingerprint() -> str:
