@@ -13,26 +13,29 @@ settings.register_profile("steady", deadline=None, derandomize=True, suppress_he
 settings.register_profile("search", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("steady")
 
-_KEPT = {"PANOVEIL_EVAL"}
+_SOMEBODYS = ("AWS_", "PANOVEIL_", "FORCE_COLOR", "NO_COLOR", "TTY_")
+_OURS = {
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "COLUMNS": "80",
+}
 
 
-@pytest.fixture(scope="session", autouse=True)
-def _as_on_a_bare_machine() -> Iterator[None]:
-    """Whoever runs the tests may have AWS profiles, a running pipeline's settings or a proxy in the environment."""
-    with pytest.MonkeyPatch.context() as patch:
-        for name in os.environ.keys() - _KEPT:
-            if name.startswith(("AWS_", "PANOVEIL_")):
-                patch.delenv(name)
-        for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
-            patch.setenv(name, os.devnull)
-        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-        for name in ("NO_PROXY", "no_proxy"):
-            patch.setenv(name, "127.0.0.1,localhost")
-        yield
+def as_on_a_bare_machine() -> None:
+    """Forget whoever runs the tests: AWS profiles, a running pipeline's settings, a proxy, a terminal's colours and width."""
+    for name in [name for name in os.environ if name.startswith(_SOMEBODYS) and name != "PANOVEIL_EVAL"]:
+        del os.environ[name]
+    direct = ",".join(["127.0.0.1", "localhost", *filter(None, [os.environ.get("no_proxy") or os.environ.get("NO_PROXY")])])
+    os.environ.update(_OURS | {"no_proxy": direct, "NO_PROXY": direct})
+
+
+# Now: some modules look when they are imported.
+as_on_a_bare_machine()
 
 
 @pytest.fixture(scope="session")
-def credentials(_as_on_a_bare_machine: None) -> Iterator[None]:
+def credentials() -> Iterator[None]:
     """Give every AWS client, the JVM's included, keys that open nothing."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "test")
