@@ -95,7 +95,7 @@ async def anonymize(
     original = await asyncio.to_thread(_original, picture, source, recipe)
     verification = Verification(extent, detector, recipe)
     for number in range(1, recipe.verification_rounds + 1):
-        rects = tuple(grown(region, recipe.margin, extent) for region in regions)
+        rects = tuple(grown(region, recipe.margin, extent, original.layout.unit) for region in regions)
         data = await asyncio.to_thread(_published, original, rects, recipe, extent, description)
         left = await verification.left_in(data, rects)
         if not left:

@@ -103,15 +103,30 @@ def fitted(region: Region, extent: Extent) -> Region:
     return replace(moved, x0=x0, y0=y0, x1=x1, y1=y1)
 
 
-def grown(region: Region, margin: float, extent: Extent) -> Rect:
-    """Return the pixels to obfuscate: the region and, on each side, `margin` of its side; never less than `LEAST_MARGIN`."""
+def grown(region: Region, margin: float, extent: Extent, unit: tuple[int, int] = (1, 1)) -> Rect:
+    """Return the pixels to obfuscate: the region and, on each side, `margin` of its side; never less than `LEAST_MARGIN`.
+
+    `unit` is the (across, down) of the MCUs of the JPEG that the picture was decoded from. Coding smears an object over every MCU it
+    touches, and decoding over one pixel beyond: too little to see, enough for a reader who has learnt to. Those are obfuscated too.
+    """
     across = max((region.x1 - region.x0) * margin, LEAST_MARGIN)
     down = max((region.y1 - region.y0) * margin, LEAST_MARGIN)
-    wide = replace(region, x0=region.x0 - across, x1=region.x1 + across, y0=region.y0 - down, y1=region.y1 + down)
+    inside = fitted(region, extent)
+    wide = replace(inside, x0=inside.x0 - across, x1=inside.x1 + across, y0=inside.y0 - down, y1=inside.y1 + down)
+    wide = wide.union(_smeared(inside, extent, unit))
     if extent.wraps and wide.x1 - wide.x0 >= extent.width:
         wide = replace(wide, x0=0.0, x1=float(extent.width))
     inside = fitted(wide, extent)
     return Rect(math.floor(inside.x0), math.floor(inside.y0), math.ceil(inside.x1), math.ceil(inside.y1))
+
+
+def _smeared(inside: Region, extent: Extent, unit: tuple[int, int]) -> Region:
+    """Return the MCUs that a region inside the picture touches, and a pixel more; the grid starts anew at a panorama's edge."""
+    across, down = unit
+    turns = extent.width if inside.x1 > extent.width else 0
+    x1 = turns + across * math.ceil((inside.x1 - turns) / across)
+    x0, y0, y1 = across * math.floor(inside.x0 / across), down * math.floor(inside.y0 / down), down * math.ceil(inside.y1 / down)
+    return replace(inside, x0=x0 - 1.0, y0=y0 - 1.0, x1=(x1 if turns else min(x1, extent.width)) + 1.0, y1=y1 + 1.0)
 
 
 def mask(rects: tuple[Rect, ...], extent: Extent) -> NDArray[np.bool_]:

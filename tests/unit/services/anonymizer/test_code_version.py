@@ -22,7 +22,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("4", "80aade0b45cdae9a")
+KNOWN = ("5", "80aade0b45cdae9a")
 
 
 def fingerprint() -> str:

@@ -1,3 +1,6 @@
+import math
+
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -28,9 +31,22 @@ def test_what_is_obfuscated_encloses_the_region_with_its_margin(
     assert not inside or mask((grown(region, margin, extent),), extent)[y, x % extent.width]
 
 
-@given(regions(), st.sampled_from([PANORAMA, PHOTO]))
-def test_rectangles_index_the_picture(region: Region, extent: Extent) -> None:
-    rect = grown(region, 0.2, extent)
+@given(regions(), st.sampled_from([PANORAMA, PHOTO, Extent(410, 205, wraps=True)]), st.sampled_from([(16, 16), (8, 8), (16, 8)]))
+def test_what_is_obfuscated_encloses_every_mcu_of_the_region_and_a_pixel_more(
+    region: Region, extent: Extent, unit: tuple[int, int]
+) -> None:
+    inside = fitted(region, extent)
+    box = Rect(math.floor(inside.x0), math.floor(inside.y0), math.ceil(inside.x1), math.ceil(inside.y1))
+    rows, columns = np.arange(extent.height) // unit[1], np.arange(extent.width) // unit[0]
+    numbers = rows[:, None] * 1000 + columns
+    smeared = np.isin(numbers, numbers[mask((box,), extent)])
+    wide = cv2.dilate(smeared.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    assert not (wide & ~mask((grown(region, 0.15, extent, unit),), extent)).any()
+
+
+@given(regions(), st.sampled_from([PANORAMA, PHOTO]), st.sampled_from([(1, 1), (16, 16)]))
+def test_rectangles_index_the_picture(region: Region, extent: Extent, unit: tuple[int, int]) -> None:
+    rect = grown(region, 0.2, extent, unit)
     assert 0 <= rect.y0 <= rect.y1 <= extent.height
     assert 0 <= rect.x0 <= extent.width
     assert rect.x1 - rect.x0 <= extent.width + 1
