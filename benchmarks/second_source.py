@@ -13,7 +13,6 @@ import asyncio
 import json
 import os
 import tempfile
-from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -79,15 +78,19 @@ class Tally:
             self.covered[source] += 1
 
 
+def _zeros() -> dict[str, float]:
+    return dict.fromkeys(SOURCES, 0.0)
+
+
 @dataclass(slots=True)
 class Report:
     """Everything that was counted; CPU-seconds, megapixels and hidden shares are per capture."""
 
-    tallies: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    cpu_seconds: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    tallies: dict[str, Tally] = field(default_factory=dict)
+    cpu_seconds: dict[str, float] = field(default_factory=_zeros)
     megapixels: dict[str, float] = field(default_factory=dict)
-    hidden_share: dict[str, float] = field(default_factory=lambda: defaultdict(float))
-    boxes: dict[str, float] = field(default_factory=lambda: defaultdict(float))
+    hidden_share: dict[str, float] = field(default_factory=_zeros)
+    boxes: dict[str, float] = field(default_factory=_zeros)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +119,15 @@ async def main() -> None:
             bench = Bench(rig, recipe, loaded, Drawing.of(rig, recipe, loaded), detector, settings, options.pictures)
             for capture in range(options.captures):
                 await _measure(world, capture, bench, report)
-    for sums in (report.cpu_seconds, report.hidden_share, report.boxes):
-        sums.update({name: round(total / options.captures, 6) for name, total in sums.items()})
+    _average(report, options.captures)
     print(json.dumps(asdict(report)) if options.json else _table(report))
+
+
+def _average(report: Report, captures: int) -> None:
+    for where in get_args(Where):  # a union costs both looks
+        report.cpu_seconds[f"panorama + {where}"] = report.cpu_seconds["panorama"] + report.cpu_seconds[where]
+    for sums in (report.cpu_seconds, report.hidden_share, report.boxes):
+        sums.update({name: round(total / captures, 6) for name, total in sums.items()})
 
 
 def _detector(settings: AnonymizerSettings, server: triton.Command) -> TritonDetector:
@@ -157,7 +166,7 @@ async def _measure(world: Gathering, capture: int, bench: Bench, report: Report)
             continue
         covering = [name for name, covered in hidden.items() if covered[shown[:, 1], shown[:, 0]].mean() >= COVERED]
         for key in (f"{item.kind} {place}", f"{item.kind} {place} {_bucket(item.height_px)}"):
-            report.tallies[key].add(covering)
+            report.tallies.setdefault(key, Tally()).add(covering)
         if bench.pictures and place == "seam":
             _close_up(picture, item, regions, bench.pictures / f"{capture:03d}-{number:02d}-{item.kind}.png")
 
