@@ -1,6 +1,7 @@
 """An example of every version of everything that crosses a boundary: `<stream or type>.<version>.json`.
 
-`capture` is the manifest in a drive folder and `rig` a calibration; `uploads.*` are the two forms of an S3 event.
+`capture` is the manifest in a drive folder, `rig` a calibration, `audit.*` the entries of an audit chain; `uploads.*` are the two forms
+of an S3 event.
 A version once released keeps its example for ever: tests read each of them.
 """
 

@@ -139,4 +139,5 @@ def test_both_forms_of_an_upload_name_the_same_object() -> None:
 
 def test_the_folder_holds_nothing_unread() -> None:
     read = {*MESSAGES, "capture.1", "rig.1", "uploads.s3_notification.2.1", "uploads.eventbridge.0"}
-    assert set(examples.names()) == read
+    audited = {name for name in examples.names() if name.startswith("audit.")}  # test_audit reads them
+    assert set(examples.names()) - audited == read

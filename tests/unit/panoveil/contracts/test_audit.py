@@ -1,0 +1,61 @@
+"""What the audit chain says keeps its form, and notes the same outcome once."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from panoveil.contracts import examples
+from panoveil.contracts.audit import Audited, Hold, OperatorAction, Publication
+from panoveil.ledger import MemoryLedger, note
+
+ENTRIES: TypeAdapter[Audited] = TypeAdapter(Audited)
+NAMES = [name for name in examples.names() if name.startswith("audit.")]
+
+
+@pytest.mark.parametrize("kind", [Publication, Hold, OperatorAction])
+def test_every_kind_of_entry_has_an_example(kind: type[Audited]) -> None:
+    assert f"audit.{kind.model_fields['kind'].default}.{kind.model_fields['version'].default}" in NAMES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_example_is_read_and_written_back(name: str) -> None:
+    entry = ENTRIES.validate_json(examples.read(name))
+    assert json.loads(entry.model_dump_json()) == json.loads(examples.read(name))
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_same_is_noted_once_and_something_else_again(name: str) -> None:
+    ledger, entry = MemoryLedger(), ENTRIES.validate_json(examples.read(name))
+    first = await note(ledger, entry)
+    assert await note(ledger, entry) == first
+    other = await note(ledger, entry.model_copy(update={"capture_id": "fyn-2026/car7-0601/000002"}))
+    assert other.sequence == 2
+    assert [one async for one in ledger.audit_chain(entry.drive_id)] == [first, other]
+
+
+async def test_a_redelivery_at_another_time_is_the_same_publication_but_a_later_deed_another() -> None:
+    ledger = MemoryLedger()
+    for name in ("audit.publication.1", "audit.operator.1"):
+        entry = ENTRIES.validate_json(examples.read(name))
+        await note(ledger, entry)
+        await note(ledger, entry.model_copy(update={"at": entry.at + timedelta(hours=1)}))
+    chain = [entry.body["kind"] async for entry in ledger.audit_chain("fyn-2026/car7-0601")]
+    assert chain == ["publication", "operator", "operator"]
+
+
+async def test_another_outcome_of_the_same_recipe_is_another_entry() -> None:
+    ledger = MemoryLedger()
+    published = ENTRIES.validate_json(examples.read("audit.publication.1"))
+    assert isinstance(published, Publication)
+    redone = published.model_copy(update={"outputs": (published.outputs[0].model_copy(update={"sha256": "9" * 64}),)})
+    for entry in (published, redone, ENTRIES.validate_json(examples.read("audit.hold.1"))):
+        await note(ledger, entry)
+    assert [entry.sequence async for entry in ledger.audit_chain(published.drive_id)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("by", ["Åse Jensen", "", "a@b.dk"])
+def test_an_operator_is_named_by_a_number_not_by_a_name_with_a_blank_or_an_address(by: str) -> None:
+    with pytest.raises(ValidationError):
+        ENTRIES.validate_python(json.loads(examples.read("audit.operator.1")) | {"by": by})
