@@ -1,7 +1,7 @@
 """What it costs to ask Triton instead of onnxruntime in the same process: the same views, models and threads, in turns.
 
-`direct` is onnxruntime in an interpreter of Triton's environment, `grpc` is what the services do, `shared_memory` sends the views through
-a region of system shared memory instead. Counted is the CPU of both ends.
+`direct` is onnxruntime in an interpreter of Triton's environment, `grpc` is what the services do by default, `shared_memory` what they do
+where Triton is on the same machine. Counted is the CPU of both ends.
 """
 
 import argparse
@@ -20,8 +20,6 @@ import cv2
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-from tritonclient.grpc import aio
-from tritonclient.utils import shared_memory
 
 from console.stack import triton
 from console.stack.stack import MODELS, TRITON_VENV
@@ -34,7 +32,6 @@ Work = Callable[[], Awaitable[float | None]]
 """Show every view to both models; return the CPU seconds of it where they are not those of this process and its children."""
 
 WAYS = ("direct", "grpc", "shared_memory")
-_KEY = "/panoveil-overhead"
 _DIRECT = """
 import sys, time, json, numpy as np, onnxruntime
 views = np.load(sys.argv[1])
@@ -97,8 +94,8 @@ async def _samples(views: Views, work: Path, repeat: int) -> dict[str, list[tupl
         server = await closing.enter_async_context(triton.running(MODELS, TRITON_VENV, work / "triton"))
         ways: dict[str, Work] = {
             "direct": closing.enter_context(_Direct(views, work)).work,
-            "grpc": await closing.enter_async_context(_by_grpc(server.grpc_url, views)),
-            "shared_memory": await closing.enter_async_context(_by_shared_memory(server.grpc_url, views)),
+            "grpc": await closing.enter_async_context(_through_triton(server.grpc_url, views, shared_memory=False)),
+            "shared_memory": await closing.enter_async_context(_through_triton(server.grpc_url, views, shared_memory=True)),
         }
         for _ in range(repeat + 1):
             for way in WAYS:
@@ -119,8 +116,9 @@ def _cpu_s() -> float:
 
 
 @asynccontextmanager
-async def _by_grpc(url: str, views: Views) -> AsyncIterator[Work]:
-    async with TritonDetector.of(DetectorSettings(triton_url=url)) as detector:
+async def _through_triton(url: str, views: Views, *, shared_memory: bool) -> AsyncIterator[Work]:
+    settings = DetectorSettings(triton_url=url, triton_shared_memory=shared_memory)
+    async with TritonDetector.of(settings) as detector:
         await detector.prove()
 
         async def work() -> None:
@@ -129,31 +127,6 @@ async def _by_grpc(url: str, views: Views) -> AsyncIterator[Work]:
                     await detector.detect(kind, view[None])
 
         yield work
-
-
-@asynccontextmanager
-async def _by_shared_memory(url: str, views: Views) -> AsyncIterator[Work]:
-    """As `_by_grpc`, but one region takes the views, one after the other; unlinked once the server has it."""
-    size = views[0].nbytes
-    region = shared_memory.create_shared_memory_region("views", _KEY, size)
-    client = aio.InferenceServerClient(url)
-    try:
-        await client.register_system_shared_memory("views", _KEY, size)
-
-        async def work() -> None:
-            for kind in KINDS:
-                for view in views:
-                    shared_memory.set_shared_memory_region(region, [view])
-                    tensor = aio.InferInput("image", [1, *view.shape], "UINT8")
-                    tensor.set_shared_memory("views", size)
-                    answer = await client.infer(kind, [tensor])
-                    assert answer.as_numpy("scores").shape[0] == 1
-
-        yield work
-        await client.unregister_system_shared_memory("views")
-    finally:
-        await client.close()
-        shared_memory.destroy_shared_memory_region(region)
 
 
 class _Direct:

@@ -17,6 +17,7 @@ class DetectorSettings(Settings):
     triton_in_flight: int = Field(default=4, ge=1, le=256, description="requests under way at Triton")
     triton_deadline: float = Field(default=60.0, gt=0, description="seconds a request may take")
     triton_attempts: int = Field(default=5, ge=1, le=20, description="times a request is made that finds Triton down or late")
+    triton_shared_memory: bool = Field(default=False, description="where Triton runs on this machine and shares its /dev/shm")
     golden_every: float = Field(default=600.0, gt=0, description="seconds between two looks at the golden picture")
     face_model: str = Field(default="face", min_length=1, description="its name at Triton; see triton_models/README.md")
     plate_model: str = Field(default="plate", min_length=1, description="likewise")

@@ -9,9 +9,10 @@ One URL is one server: behind a balancer the golden picture would vouch for whic
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Self, TypeVar
@@ -27,6 +28,7 @@ from panoveil.contracts.recipe import Model
 from panoveil.detection._choice import Choice, Retry
 from panoveil.detection._golden import Golden, street
 from panoveil.detection._port import KINDS, Detections, Images, Kind
+from panoveil.detection._regions import Regions, is_orphan
 from panoveil.detection._settings import DetectorSettings
 from panoveil.detection._tiles import joined, tiles
 
@@ -41,6 +43,7 @@ _MISCONFIGURED = {
     "StatusCode.PERMISSION_DENIED",
 }
 _CRASHED = "is not healthy"
+_UNKNOWN_REGION = "shared memory region"
 _TOO_MUCH = ("maximum queue size", "timeout expired")
 """What Triton says where its queue is full or a request waited in it for too long: `UNAVAILABLE`, though the server is as it was."""
 
@@ -78,7 +81,7 @@ class TritonDetector:
     """A detector over one gRPC channel.
 
     `url` is host:port of one server; `in_flight` bounds requests under way; `deadline` is seconds a request may take; `recheck` seconds
-    between two looks at the golden picture. `interruptions` counts how often the server was lost or a model loaded anew.
+    between two looks at the golden picture; `shared_memory` hands pictures over in it, to a server on this machine. `interruptions` counts how often the server was lost or a model loaded anew.
     """
 
     url: str
@@ -88,9 +91,11 @@ class TritonDetector:
     recheck: float = 600.0
     retry: Retry = field(default_factory=Retry)
     golden: Golden = field(default_factory=street)
+    shared_memory: bool = False
     interruptions: int = field(init=False, default=0)
     _client: Any = field(init=False, repr=False)
     _slots: asyncio.Semaphore = field(init=False, repr=False)
+    _regions: Regions = field(init=False, repr=False)
     _lane: asyncio.Lock = field(init=False, repr=False, default_factory=asyncio.Lock)
     _proof: asyncio.Lock = field(init=False, repr=False, default_factory=asyncio.Lock)
     _looks: int = field(init=False, default=0)
@@ -107,6 +112,7 @@ class TritonDetector:
         """Open the channel; it connects by itself, and again after the server was away."""
         self._client = aio.InferenceServerClient(self.url)
         self._slots = asyncio.Semaphore(self.in_flight)
+        self._regions = Regions(self, lambda: self.interruptions)
 
     @classmethod
     def of(cls, settings: DetectorSettings) -> Self:
@@ -118,6 +124,7 @@ class TritonDetector:
             deadline=settings.triton_deadline,
             recheck=settings.golden_every,
             retry=Retry(settings.triton_attempts),
+            shared_memory=settings.triton_shared_memory,
         )
 
     async def __aenter__(self) -> Self:
@@ -129,7 +136,9 @@ class TritonDetector:
         await self.close()
 
     async def close(self) -> None:
-        """Close the channel."""
+        """Close the channel, and let go of what the server shares with us, if it still answers."""
+        with contextlib.suppress(Unavailable):
+            await self._regions.close()
         await self._client.close()
 
     async def detect(self, kind: Kind, images: Images) -> list[Detections]:
@@ -259,9 +268,7 @@ class TritonDetector:
         return Facts(choice.name, version, sha256, choice.threshold, choice.longest_side), max(1, instances)
 
     async def _infer(self, kind: Kind, images: Images) -> list[Detections]:
-        tensor = aio.InferInput("image", list(images.shape), "UINT8")
-        tensor.set_data_from_numpy(np.ascontiguousarray(images))
-        async with self._slots:
+        async with self._slots, self._packed(images) as tensor:
             answer = await self._in_turn(partial(self._requested, kind, tensor))
         try:
             return checked(answer.as_numpy("boxes"), answer.as_numpy("scores"), images.shape)
@@ -269,6 +276,41 @@ class TritonDetector:
             self._trusted_until = 0.0
             self._count(kind, "nonsense")
             raise
+
+    @contextlib.asynccontextmanager
+    async def _packed(self, images: Images) -> AsyncIterator[Any]:
+        """Lend a request's input that holds the pictures, or says where they are."""
+        tensor = aio.InferInput("image", list(images.shape), "UINT8")
+        if not self.shared_memory:
+            tensor.set_data_from_numpy(np.ascontiguousarray(images))
+            yield tensor
+            return
+        async with self._regions.holding(images) as region:
+            tensor.set_shared_memory(region.name, images.nbytes)
+            yield tensor
+
+    async def registered(self, name: str, size: int) -> None:
+        """For `Regions`: have the server take up shared memory, and forget what clients left that are gone."""
+        try:
+            known = await self._client.get_system_shared_memory_status(client_timeout=self.deadline)
+            for orphan in filter(is_orphan, known.regions):
+                await self.let_go(orphan)
+            await self._client.register_system_shared_memory(name, f"/{name}", size, client_timeout=self.deadline)
+        except InferenceServerException as error:
+            said = f"{error.status()}: {error.message()}"[:300]
+            if error.status() not in {_UNAVAILABLE, _LATE}:
+                raise Misconfigured(
+                    f"Triton does not see this machine's /dev/shm, set PANOVEIL_TRITON_SHARED_MEMORY=false: {said}"
+                ) from error
+            self._interrupted()
+            raise _Passing(DEPENDENCY, said) from error
+
+    async def let_go(self, name: str) -> None:
+        """For `Regions`: have the server forget shared memory."""
+        try:
+            await self._client.unregister_system_shared_memory(name, client_timeout=self.deadline)
+        except InferenceServerException as error:
+            raise _Passing(DEPENDENCY, f"{error.status()}: {error.message()}"[:300]) from error
 
     async def _in_turn(self, ask: Callable[[], Awaitable[T]]) -> T:
         """Ask; where the server has enough to do, again and one after another, so that the crowd gets smaller until it is served."""
@@ -306,7 +348,9 @@ class TritonDetector:
             self._count(kind, "crashed")
             await self._reloaded(kind, reloads)
             return _Passing(DEPENDENCY, message)
-        if status == _NOT_FOUND and kind in self._facts:  # another client loads it anew
+        if (
+            status == _NOT_FOUND and kind in self._facts
+        ) or _UNKNOWN_REGION in said:  # another client loads it anew, or it was restarted
             self._interrupted()
             self._count(kind, "unavailable")
             return _Passing(DEPENDENCY, message)

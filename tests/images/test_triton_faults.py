@@ -8,6 +8,7 @@ import contextlib
 import hashlib
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,7 +34,8 @@ from services.anonymizer.handler import Ports, handle
 from services.anonymizer.settings import AnonymizerSettings
 from tests.images import standins
 
-VENV = Path(__file__).resolve().parents[2] / ".venv-triton"
+ROOT = Path(__file__).resolve().parents[2]
+VENV = ROOT / ".venv-triton"
 RECIPE_ID = "5f1c0a9be37d2468"
 COUNT = 4
 CHOKED = """
@@ -137,11 +139,11 @@ class World:
 
 
 @contextlib.asynccontextmanager
-async def world_at(url: str, in_flight: int = 2, requests: int = 4) -> AsyncIterator[World]:
-    settings = AnonymizerSettings()
+async def world_at(url: str, in_flight: int = 2, requests: int = 4, *, shared_memory: bool = False) -> AsyncIterator[World]:
     async with TritonDetector(
-        url, settings.models, in_flight=requests, deadline=30, retry=Retry(4, 0.05, 0.4), golden=standins.golden()
-    ) as detector:
+        url, AnonymizerSettings().models, in_flight=requests, deadline=30, retry=Retry(4, 0.05, 0.4), golden=standins.golden(),
+        shared_memory=shared_memory,
+    ) as detector:  # fmt: skip
         yield World(detector, in_flight)
 
 
@@ -193,9 +195,10 @@ def serving(models: Path, folder: Path, tampering: str = "") -> Iterator[Server]
         triton.remove_stale_regions(command.shm_prefix)
 
 
-async def test_a_server_killed_under_load_and_started_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("shared_memory", [False, True], ids=["grpc", "shared memory"])
+async def test_a_server_killed_under_load_and_started_again(tmp_path: Path, *, shared_memory: bool) -> None:
     with serving(standins.repository(tmp_path / "models"), tmp_path) as server:
-        async with world_at(await server.ready()) as world, asyncio.timeout(800):
+        async with world_at(await server.ready(), shared_memory=shared_memory) as world, asyncio.timeout(800):
             work = asyncio.create_task(world.work())
             await world.first.wait()
             await server.kill_and_restart()
@@ -214,6 +217,39 @@ async def test_a_stub_killed_under_load(tmp_path: Path) -> None:
             await work
     assert failures("crashed") > crashes
     await world.require_all_published_and_clean()
+
+
+_CLIENT = """
+import asyncio, os, signal, sys
+from panoveil.detection import TritonDetector
+from tests.images import standins
+
+async def main():
+    detector = TritonDetector(sys.argv[1], golden=standins.golden(), shared_memory=True)
+    await detector.prove()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+async def test_a_killed_clients_shared_memory_is_forgotten_by_the_next_one(tmp_path: Path) -> None:
+    with serving(standins.repository(tmp_path / "models"), tmp_path) as server:
+        url = await server.ready()
+        client = await asyncio.create_subprocess_exec(sys.executable, "-c", _CLIENT, url, cwd=ROOT)
+        assert await client.wait() == -signal.SIGKILL
+        left = f"panoveil-views-{client.pid}-"
+        assert list(Path("/dev/shm").glob(f"{left}*")) == []  # noqa: S108 - where its regions would lie
+        async with world_at(url, shared_memory=True) as world:
+            assert any(name.startswith(left) for name in await regions_known(world))
+            await world.detector.prove()
+            assert not any(name.startswith(left) for name in await regions_known(world))
+        async with world_at(url) as world:
+            assert await regions_known(world) == []
+
+
+async def regions_known(world: World) -> list[str]:
+    return list((await world.detector._client.get_system_shared_memory_status()).regions)
 
 
 async def test_a_queue_that_is_full(tmp_path: Path) -> None:
