@@ -44,12 +44,12 @@ async def _server(answer: bytes | None) -> AsyncIterator[str]:
     talks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError), contextlib.closing(writer):
             await reader.readuntil(b"\r\n\r\n")
             if answer is None:
                 await end.wait()
             writer.write(answer or b"")
-            writer.close()
+        with contextlib.suppress(OSError):
             await writer.wait_closed()
 
     def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -61,6 +61,9 @@ async def _server(answer: bytes | None) -> AsyncIterator[str]:
         try:
             yield f"http://{host}:{port}"
         finally:
+            server.close()
+            for _ in range(5):  # somebody may just be let in
+                await asyncio.sleep(0)
             end.set()
             await asyncio.gather(*talks)
 

@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -75,26 +77,32 @@ def test_stale_shared_memory_goes_and_that_of_the_living_stays(tmp_path: Path, m
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
-async def _answering(status: str) -> asyncio.Server:
-    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readline()
-        writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode())
-        writer.close()
+@asynccontextmanager
+async def _answering(status: str) -> AsyncIterator[int]:
+    """A server that answers before it is asked; yields its port. Whoever gave up on it half-way is hung up on at the end."""
+    writers: list[asyncio.StreamWriter] = []
 
-    return await asyncio.start_server(answer, "127.0.0.1", 0)
+    def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        writer.write(f"HTTP/1.1 {status}\r\n\r\n".encode())
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        yield server.sockets[0].getsockname()[1]
+        server.close()
+        for _ in range(5):  # somebody may just be let in
+            await asyncio.sleep(0)
+        for writer in writers:
+            writer.close()
+        await asyncio.gather(*(writer.wait_closed() for writer in writers), return_exceptions=True)
 
 
 async def test_ready_is_when_the_server_says_so() -> None:
-    server = await _answering("200 OK")
-    async with server:
-        await triton.wait_ready(server.sockets[0].getsockname()[1], lambda: True, 60)
-        assert server.is_serving()
+    async with _answering("200 OK") as port:
+        await triton.wait_ready(port, lambda: True, 60)
 
 
 async def test_a_server_that_ended_or_never_gets_ready_is_unavailable() -> None:
-    server = await _answering("400 Bad Request")
-    async with server:
-        port = server.sockets[0].getsockname()[1]
+    async with _answering("400 Bad Request") as port:
         with pytest.raises(Unavailable, match="ended"):
             await triton.wait_ready(port, lambda: False, 60)
         with pytest.raises(Unavailable, match="not ready"):
