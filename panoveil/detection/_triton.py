@@ -81,7 +81,8 @@ class TritonDetector:
     """A detector over one gRPC channel.
 
     `url` is host:port of one server; `in_flight` bounds requests under way; `deadline` is seconds a request may take; `recheck` seconds
-    between two looks at the golden picture; `shared_memory` hands pictures over in it, to a server on this machine. `interruptions` counts how often the server was lost or a model loaded anew.
+    between two looks at the golden picture; `shared_memory` hands pictures over in it, to a server on this machine.
+    `interruptions` counts how often the server was lost or a model loaded anew.
     """
 
     url: str
