@@ -81,7 +81,7 @@ class Street:
 
     def things(self, capture: int) -> Sequence[Thing]:
         """Return who and what is there at a capture, from far to near."""
-        return _far_to_near(self._things, self.station(capture))
+        return _far_to_near(self._present(capture), self.station(capture))
 
     def _with_extras(self, capture: int) -> list[Thing]:
         return [*self._things, *self._extras.placed(self.station(capture), capture, self._width)]

@@ -4,6 +4,7 @@ import pytest
 from simulator.extras import AWKWARD, Extras
 from simulator.rigs import demo_rig
 from simulator.stage import mounted, truths
+from simulator.street import Street
 from simulator.truth import TrueObject, unrolled
 from simulator.views import Station
 
@@ -46,3 +47,12 @@ def test_the_same_seed_places_the_same_and_another_another() -> None:
     first, again, other = (_seen(Extras(people=2, cars=2, seed=seed), 0) for seed in (1, 1, 2))
     assert first == again
     assert first != other
+
+
+def test_the_street_shows_and_knows_its_extras() -> None:
+    rig = demo_rig(512)
+    plain, peopled = Street(3, 1, 512), Street(3, 1, 512, Extras(people=3, seed=1))
+    rear = rig.lenses[2]
+    assert (plain.frame(rig, rear, 0) != peopled.frame(rig, rear, 0)).any()
+    gained = set(peopled.truth(rig, 0, 4096)) - set(plain.truth(rig, 0, 4096))
+    assert any(_holds(item, 180) for item in gained)
