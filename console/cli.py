@@ -19,8 +19,11 @@ from console import status as statuses
 from console.demo import drives, run, summary
 from console.demo.progress import view
 from console.evaluate import result as results
+from console.evaluate import simulated as simulations
 from console.evaluate.draw import LEGEND
 from console.evaluate.folder import Wish, evaluate_folder
+from console.evaluate.result import Result
+from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
 from console.rigs import importers, registry, show
 from console.stack import stack as stacks
@@ -138,7 +141,9 @@ def anonymize(
 
 @app.command()
 def evaluate(
-    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A folder with annotations.jsonl and the pictures it names.")],
+    directory: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="A folder with annotations.jsonl and the pictures it names.")
+    ] = None,
     boxes: Annotated[Path | None, typer.Option(help="Score this report of `panoveil anonymize` instead of running.")] = None,
     drawn: Annotated[
         Path | None, typer.Option("--pictures", help="Write the pictures with boxes drawn there, outside of DIR.")
@@ -148,6 +153,14 @@ def evaluate(
     ] = None,
     enlarge: Annotated[float | None, typer.Option(min=1, help="Enlarge pictures likewise.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many pictures.")] = None,
+    simulated: Annotated[bool, typer.Option("--simulated", help="Instead of DIR: the simulator's exact truth.")] = False,
+    captures: Annotated[int, typer.Option(min=1, help="With --simulated: how many panoramas.")] = 4,
+    width: Annotated[int, typer.Option(min=1024, max=16384, help="With --simulated: panorama width in pixels.")] = 4096,
+    seed: Annotated[int, typer.Option(help="With --simulated: the same seed photographs the same.")] = 1,
+    world: Annotated[
+        Path | None,
+        typer.Option(help="With --simulated: equirectangular panoramas to put faces and plates into, not the street."),
+    ] = None,
     plan: Annotated[PlanName | None, typer.Option(help="Another view plan than the settings say.")] = None,
     triton_url: Annotated[
         str | None, typer.Option("--triton", help="host:port of a running Triton's gRPC; else one is started.")
@@ -159,28 +172,42 @@ def evaluate(
     Runs what `panoveil anonymize` runs, into a temporary folder. Shares come with their 95 % confidence bounds (Wilson). The line
     format of annotations.jsonl and of the report stands at the top of console/evaluate/annotated.py.
 
+    With --simulated a virtual car photographs faces and plates at known angles, some put across the ±180° wrap and the seams between
+    lenses on purpose; its frames are stitched and anonymised, and recall is given by height and place too.
+
     Exit code 0: every picture was published; 65: some were held, rejected or have no answer, and count as not hidden.
 
     Examples:
+        panoveil evaluate --simulated --captures 8 --width 8192
+        panoveil evaluate --simulated --world panoramas/ --json
         panoveil evaluate faces/dev --pictures looked-at/
         panoveil evaluate plates/dev --shrink 16 --plan thorough --json
         panoveil anonymize plates/dev/images safe/ --report r.jsonl; panoveil evaluate plates/dev --boxes r.jsonl
     """
-    if boxes is not None and (shrink or enlarge or plan or triton_url):
-        raise typer.BadParameter(
-            "--boxes scores what was found before: --shrink, --enlarge, --plan and --triton do not go with it"
-        )
-    if shrink and enlarge:
-        raise typer.BadParameter("either --shrink or --enlarge")
+    if simulated == (directory is not None):
+        raise typer.BadParameter("name a folder, or --simulated")
+    if boxes is not None and (shrink or enlarge or plan or triton_url or simulated):
+        raise typer.BadParameter("--boxes scores what was found before in DIR: nothing that asks for a run goes with it")
+    if (shrink and enlarge) or (simulated and (shrink or enlarge or limit)):
+        raise typer.BadParameter("either --shrink or --enlarge; neither of them, nor --limit, with --simulated")
     running = pictures.Running(triton_url, plan)
-    wish = Wish(directory, boxes, drawn, limit, Wanted(shrink, enlarge), running)
-    result = asyncio.run(evaluate_folder(wish, _ERR))
+    result: Simulated | Result
+    if directory is None:
+        result = asyncio.run(evaluate_simulated(Scene(captures, width, seed, world), running, drawn, _ERR))
+    else:
+        result = asyncio.run(evaluate_folder(Wish(directory, boxes, drawn, limit, Wanted(shrink, enlarge), running), _ERR))
+    _show_evaluation(result, drawn, as_json=as_json)
+
+
+def _show_evaluation(result: Simulated | Result, drawn: Path | None, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result.as_json()))
+    elif isinstance(result, Simulated):
+        simulations.show(result, _OUT)
     else:
         results.show(result, _OUT)
-        if drawn is not None:
-            _OUT.print(f"Pictures in {drawn}: {LEGEND}", soft_wrap=True, markup=False)
+    if drawn is not None and not as_json:
+        _OUT.print(f"Pictures in {drawn}: {LEGEND}", soft_wrap=True, markup=False)
     raise typer.Exit(0 if result.complete else 65)
 
 

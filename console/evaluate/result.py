@@ -38,9 +38,8 @@ class Result:
     ) -> "Result":
         """Score pictures with their answers; an unanswered one has an empty answer."""
         annotated = [name for name in CLASSES if any(name in picture.objects for picture, _ in pairs)]
-        refused = tuple(picture.image for picture, answer in pairs if not answer.published)
         scores = {name: score_class(pairs, name) for name in annotated}
-        return cls(directory, len(pairs), tuple(unanswered), refused, scores, blurred(pairs), recipe_id, plan)
+        return cls(directory, len(pairs), tuple(unanswered), refused_of(pairs), scores, blurred(pairs), recipe_id, plan)
 
     @property
     def complete(self) -> bool:
@@ -61,10 +60,19 @@ class Result:
         }
 
 
+def refused_of(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Return the pictures that were held or rejected."""
+    return tuple(picture.image for picture, answer in pairs if not answer.published)
+
+
 def show(result: Result, console: Console) -> None:
     """Print the result for a person."""
     for name, score in result.classes.items():
-        console.print(_table(f"{name}: {score.recall.covered.of} in {score.false.pictures} pictures", score))
+        console.print(
+            _table(
+                f"{name}: {score.recall.covered.of} in {score.false.pictures} pictures; covered ≥ 90 %, found at IoU ≥ .5", score
+            )
+        )
         low, high = score.false.bounds or (0.0, 0.0)
         told = (
             f"false boxes: {score.false.events} of {score.boxes}, {score.false.mean or 0:.2f} a picture ({low:.2f} to {high:.2f})"
@@ -79,15 +87,24 @@ def show(result: Result, console: Console) -> None:
             highlight=False,
             soft_wrap=True,
         )
-    for word, images in (("without an answer", result.unanswered), ("held or rejected", result.refused)):
-        if images:
-            console.print(f"{len(images)} pictures {word}: {', '.join(images[:5])}", markup=False, soft_wrap=True)
+    _show_images("without an answer", result.unanswered, console)
+    show_refused(result.refused, console)
+
+
+def show_refused(refused: Sequence[str], console: Console) -> None:
+    """Name the first few pictures that were held or rejected."""
+    _show_images("held or rejected", refused, console)
+
+
+def _show_images(what: str, images: Sequence[str], console: Console) -> None:
+    if images:
+        console.print(f"{len(images)} pictures {what}: {', '.join(images[:5])}", markup=False, soft_wrap=True)
 
 
 def _table(title: str, score: ClassScore) -> Table:
     table = Table(title=title, title_justify="left")
-    for heading in ("height, px", "objects", "covered ≥ 90 %", "(95 %)", "found, IoU ≥ .5", "(95 %)"):
-        table.add_column(heading, justify="right")
+    for heading in ("px", "objects", "covered", "95 %", "found", "95 %"):
+        table.add_column(heading, justify="right", no_wrap=True)
     for name, recall in (*score.by_height.items(), ("all", score.recall)):
         table.add_row(*cells(name, recall))
     return table

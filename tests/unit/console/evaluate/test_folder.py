@@ -140,3 +140,17 @@ def test_a_picture_that_is_annotated_and_not_there_is_named(folder: Path, tmp_pa
 def test_boxes_need_no_scores(tmp_path: Path) -> None:
     (tmp_path / "r.jsonl").write_text('{"image": "a.jpg", "plates": [[1, 2, 3, 4]]}\n')
     assert read_report(tmp_path / "r.jsonl")["a.jpg"].boxes == {"plates": ((1, 2, 4, 6),), "faces": ()}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["d", "--simulated"],
+        ["--simulated", "--boxes", "r"],
+        ["--simulated", "--shrink", "9"],
+        ["--simulated", "--limit", "1"],
+    ],
+)
+def test_a_folder_or_the_simulator_must_be_named(arguments: list[str]) -> None:
+    assert CliRunner().invoke(app, ["evaluate", *arguments]).exit_code == 2
