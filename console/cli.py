@@ -27,6 +27,7 @@ from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
 from console.rigs import importers, registry, show
 from console.stack import stack as stacks
+from panoveil.contracts.recipe import Obfuscator
 from panoveil.detection.views import PlanName
 
 app = typer.Typer(
@@ -121,6 +122,13 @@ def anonymize(
     triton_url: Annotated[
         str | None, typer.Option("--triton", help="host:port of a running Triton's gRPC; else one is started.")
     ] = None,
+    obfuscator: Annotated[
+        Obfuscator | None,
+        typer.Option(
+            help="inpaint continues the colours from outside, fill takes their mean: nothing of the object is left. "
+            "mosaic_noise leaks its coarse colours, blur its coarse shape: a trained reader gets digits and people out of it."
+        ),
+    ] = None,
 ) -> None:
     """Anonymise a folder of pictures with the code that the service runs, without streams.
 
@@ -129,8 +137,10 @@ def anonymize(
     Examples:
         panoveil anonymize photos/ safe/ --report safe/report.jsonl
         panoveil anonymize panoramas/ safe/ --triton gpu-host:8001
+        panoveil anonymize photos/ safe/ --obfuscator fill
     """
-    counts = asyncio.run(pictures.anonymize_pictures(source, target, report, pictures.Running(triton_url), _ERR))
+    running = pictures.Running(triton_url, obfuscator=obfuscator)
+    counts = asyncio.run(pictures.anonymize_pictures(source, target, report, running, _ERR))
     _OUT.print(
         f"{counts.published} published, {counts.held} held, {counts.rejected} rejected; "
         f"{counts.faces} faces and {counts.plates} plates obfuscated. Report: {report}",

@@ -13,6 +13,7 @@ from console.anonymize import Counts, Event, Finished, Started, anonymize_folder
 from console.stack import triton
 from console.stack.stack import MODELS, TRITON_VENV
 from panoveil.contracts.errors import Misconfigured
+from panoveil.contracts.recipe import Obfuscator
 from panoveil.detection import TritonDetector
 from panoveil.detection.views import PlanName
 from services.anonymizer.app import recipe_of
@@ -21,15 +22,16 @@ from services.anonymizer.settings import AnonymizerSettings
 
 @dataclass(frozen=True)
 class Running:
-    """What detects: the gRPC host:port of a Triton that runs (None starts one for as long as it takes), and another view plan."""
+    """What detects: the gRPC host:port of a Triton that runs (None starts one for as long as it takes), and another view plan or obfuscator."""
 
     triton_url: str | None = None
     plan: PlanName | None = None
+    obfuscator: Obfuscator | None = None
 
     def settings(self, url: str) -> AnonymizerSettings:
         """Return the environment's settings with these in their place."""
-        chosen = AnonymizerSettings(triton_url=url)
-        return chosen.model_copy(update={"view_plan": self.plan}) if self.plan else chosen
+        wanted = {"view_plan": self.plan, "obfuscator": self.obfuscator}
+        return AnonymizerSettings(triton_url=url).model_copy(update={name: value for name, value in wanted.items() if value})
 
 
 async def anonymize_pictures(source: Path, target: Path, report: Path, running: Running, console: Console) -> Counts:

@@ -1,0 +1,1 @@
+"""Benchmarks of the anonymizer: cost beside the models, and what obfuscation lets through."""
