@@ -7,7 +7,9 @@ from services.anonymizer.settings import AnonymizerSettings
 MODEL = Model(name="face", version="1", sha256="0" * 64, threshold=0.3)
 
 
-def test_what_is_asked_for_goes_into_the_recipe_and_the_rest_stays_as_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_asked_for_goes_into_the_recipe_and_the_rest_stays_as_the_environment_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setenv("PANOVEIL_OBFUSCATOR", "fill")
     monkeypatch.setenv("PANOVEIL_MARGIN", "0.4")
     assert AnonymizerSettings().recipe(MODEL, MODEL).obfuscator == "fill"
