@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Lens, Rig
+from panoveil.detection import Kind
 from panoveil.pixels import equirect, lenses
 from services.stitcher import proxy
 from services.stitcher.tables import Tables
@@ -30,6 +31,9 @@ NEAREST = 1.5
 
 SMALLEST = 0.08
 """Metres from corner to corner that a face or plate has at least, half turned away: what looks small is not near."""
+
+LARGEST: dict[Kind, float] = {"face": 0.45, "plate": 0.8}
+"""Metres from corner to corner that a box round a face or plate has at most, loosely drawn: what looks larger is none."""
 
 _DISTANCES = 6
 _STEPS = 8
@@ -102,6 +106,16 @@ def carried(box: Box, index: int, drawing: Drawing) -> tuple[Span, ...]:
     return tuple(spans) or (own,)
 
 
+def possible(kind: Kind, box: Box, lens: Lens) -> bool:
+    """Whether a face or plate no nearer than 1.5 metres can fill a box of the lens's frame."""
+    return _across(_rim(box, lens)) * NEAREST <= LARGEST[kind]
+
+
+def _across(rays: Floats) -> float:
+    """Return how large something looks, from corner to corner, in metres at a metre's distance."""
+    return 2 * float(np.linalg.norm(rays - rays.mean(axis=0), axis=-1).max())
+
+
 def _rim(box: Box, lens: Lens) -> Floats:
     """Return rays [n, 3], rig frame, through the outline of the box, in order round it."""
     x0, y0, x1, y1 = (edge - 0.5 for edge in box)
@@ -133,8 +147,7 @@ def _nearness(rays: Floats, clearance: float, *, whole: bool) -> Floats:
 
     From the nearest at which a whole face or plate looks so small to infinity, or for rays that sink to a road that falls away.
     """
-    across = 2 * float(np.linalg.norm(rays - rays.mean(axis=0), axis=-1).max())
-    nearest = max(NEAREST, SMALLEST / across) if whole else NEAREST
+    nearest = max(NEAREST, SMALLEST / _across(rays)) if whole else NEAREST
     road = rays[:, 1] / (_SLOPE * max(clearance, _LEAST_CLEARANCE))
     nearness: Floats = np.maximum(np.linspace(1 / nearest, 0, _DISTANCES)[:, None], road)
     return nearness

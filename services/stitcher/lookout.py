@@ -13,7 +13,7 @@ from panoveil.contracts.messages import CarriedBox
 from panoveil.contracts.recipe import SecondSource
 from panoveil.detection import KINDS, Detector, Kind
 from panoveil.detection.views import Crop
-from services.stitcher.carry import Box, Drawing, Span, carried
+from services.stitcher.carry import Box, Drawing, Span, carried, possible
 
 Image = NDArray[np.uint8]
 
@@ -77,7 +77,8 @@ def _sampled(view: Crop, frame: Image) -> Image:
 
 def _carried(finds: Sequence[Find], drawing: Drawing) -> tuple[CarriedBox, ...]:
     with telemetry.measured(SERVICE, "carry"):
-        return tuple(box for find in outermost(finds) for box in _boxes(find, drawing))
+        real = [find for find in finds if possible(find.kind, find.box, drawing.rig.lenses[find.lens])]
+        return tuple(box for find in outermost(real) for box in _boxes(find, drawing))
 
 
 def outermost(finds: Sequence[Find]) -> list[Find]:

@@ -11,7 +11,7 @@ from services.stitcher import carry
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
     anonymize: ("NEAR", "AGAIN", "BLOCK", "COVERED"),
-    carry: ("NEAREST", "SMALLEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
+    carry: ("NEAREST", "SMALLEST", "LARGEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
     merge: ("SAME",),
     metadata: ("_XMP", "_XMP_NAMES", "_EXIF_TAGS", "_PHOTO_TAGS", "_GPS_TAGS"),
     jpeg: ("RESTART",),
@@ -22,7 +22,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("5", "80aade0b45cdae9a")
+KNOWN = ("5", "741bb738ba88c97f")
 
 
 def fingerprint() -> str:

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Lens, Rig
+from panoveil.detection import Kind
 from panoveil.pixels import equirect, lenses
 from services.stitcher import proxy, tables
-from services.stitcher.carry import NEAREST, Drawing, Span, carried, enclosed, united
+from services.stitcher.carry import NEAREST, Drawing, Span, carried, enclosed, possible, united
 from simulator.rigs import demo_rig
 from tests.unit.services.stitcher import virtual
 
@@ -120,6 +121,21 @@ def test_whatever_a_lens_sees_is_carried_to_wherever_it_is_shown(
     quad = _quad(finder.position + distance * middle.astype(np.float64), size, turn)
     assume(quad[:, 1].max() < rig.height_above_ground)
     assert _escaped(name, lens % len(rig.lenses), quad) == 0
+
+
+@given(st.sampled_from(["face", "plate"]), st.floats(-0.6, 0.6), st.floats(-0.9, 0.5), st.floats(-np.pi, np.pi))
+def test_a_face_or_plate_as_near_as_can_be_is_possible(kind: Kind, yaw: float, pitch: float, roll: float) -> None:
+    rig, lens = RIGS["demo"], RIGS["demo"].lenses[0]
+    towards = equirect.to_rays(np.array(yaw), np.array(pitch)).astype(np.float64)
+    size = FACE if kind == "face" else PLATE
+    quad = _quad(np.asarray(lens.position) + NEAREST * towards, size, (yaw, pitch, 0.2 * roll))
+    assert possible(kind, _bounds(_in_lens(rig.lenses[0], quad)[0]), lens)
+
+
+@pytest.mark.parametrize("kind", ["face", "plate"])
+def test_what_fills_half_a_frame_is_neither(kind: Kind) -> None:
+    lens = RIGS["demo"].lenses[0]
+    assert not possible(kind, (0.0, lens.height * 0.4, lens.width * 0.5, lens.height * 0.55), lens)
 
 
 @pytest.mark.parametrize("pitch", [-90.0, -86.0, 88.0, 90.0])
