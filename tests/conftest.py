@@ -1,6 +1,7 @@
 """What every test may count on: none of this machine's settings, the same examples at every run, one AWS emulator for whoever asks."""
 
 import os
+import resource
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,7 @@ _OURS = {
     "AWS_EC2_METADATA_DISABLED": "true",
     "COLUMNS": "80",
 }
+_OPEN_FILES = 8192
 
 
 def as_on_a_bare_machine() -> None:
@@ -30,8 +32,17 @@ def as_on_a_bare_machine() -> None:
     os.environ.update(_OURS | {"no_proxy": direct, "NO_PROXY": direct})
 
 
+def room_for_open_files() -> None:
+    """A rig's tables are dozens of mapped files, which stay open until the garbage collector comes by: make the usual 1024 more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
 # Now: some modules look when they are imported.
 as_on_a_bare_machine()
+room_for_open_files()
 
 
 @pytest.fixture(scope="session")
