@@ -190,7 +190,7 @@ def a_face_in_a_frame(blobs: MemoryBlobs) -> CaptureReady:
     """Put something red into the middle of the second lens's frame, 90° to the right of the panorama's centre."""
     frame = READY.frames[1]
     image = virtual.frames(RIG)[frame.lens].copy()
-    image[70:90, 72:88] = (255, 0, 0)
+    image[75:85, 76:85] = (255, 0, 0)
     data = jpeg.encode(image, 95)
     blobs.objects[BlobRef(Bucket.RAW, frame.key)] = data
     changed = frame.model_copy(update={"sha256": hashlib.sha256(data).hexdigest()})
