@@ -25,13 +25,15 @@ _ASIDE = 0.5
 class Extras:
     """So many for every capture; the first stand at awkward yaws, people and cars in turn from capture to capture.
 
-    `far` stretches the distance, 2.6 to 7 metres for people and 6.5 to 13 for cars, at its far end.
+    `far` stretches the distance, 2.6 to 7 metres for people and 6.5 to 13 for cars, at its far end; `room` is how many metres aside of
+    the rig there is something to stand on.
     """
 
     people: int = 0
     cars: int = 0
     seed: int = 0
     far: float = 1.0
+    room: float = np.inf
 
     def placed(self, station: Station, capture: int, panorama_width: int) -> list[Thing]:
         """Return them, in the world, from far to near; panorama_width in pixels says how finely they are drawn."""
@@ -46,13 +48,15 @@ class Extras:
 
     def _person(self, rng: np.random.Generator, centre: Points, yaw: float, width: int) -> Walker:
         """Somebody who looks more or less at the rig."""
-        angle, distance = np.radians(yaw + rng.uniform(-_ASIDE, _ASIDE)), self._distance(rng, _PEOPLE)
+        angle = np.radians(yaw + rng.uniform(-_ASIDE, _ASIDE))
+        distance = self._distance(rng, _PEOPLE, angle)
         body = float(angle + np.pi + rng.normal(0, 0.4))
         return Walker(someone(rng), _at(centre, angle, distance), body, float(body + rng.normal(0, 0.3)), width / (2 * np.pi))
 
     def _car(self, rng: np.random.Generator, centre: Points, yaw: float) -> PlatedCar:
         """A car that shows one of its ends, the plate of it at the yaw."""
-        angle, distance = np.radians(yaw + rng.uniform(-_ASIDE, _ASIDE)), self._distance(rng, _CARS)
+        angle = np.radians(yaw + rng.uniform(-_ASIDE, _ASIDE))
+        distance = self._distance(rng, _CARS, angle)
         turn, seed = np.pi * float(rng.integers(2)) + rng.normal(0, 0.35), int(rng.integers(2**32))
 
         def built(at: float) -> PlatedCar:
@@ -63,9 +67,10 @@ class Extras:
         off = (shown[0] - angle + np.pi) % (2 * np.pi) - np.pi if shown else 0.0
         return built(angle - off)
 
-    def _distance(self, rng: np.random.Generator, reach: tuple[float, float]) -> float:
+    def _distance(self, rng: np.random.Generator, reach: tuple[float, float], angle: float) -> float:
         """As many near as far, in proportion: every size of face and plate comes about."""
-        return float(np.exp(rng.uniform(np.log(reach[0]), np.log(reach[1] * self.far))))
+        near, far = reach[0], min(reach[1] * self.far, self.room / max(abs(float(np.sin(angle))), 1e-6))
+        return float(np.exp(rng.uniform(np.log(near), np.log(max(near, far)))))
 
 
 def _shared(capture: int) -> tuple[tuple[float, ...], tuple[float, ...]]:

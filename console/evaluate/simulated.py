@@ -6,7 +6,7 @@ frames are stitched as the stitcher does and anonymised as `panoveil anonymize` 
 
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, Literal
@@ -46,6 +46,9 @@ _EXTRAS = 5
 """People, and as many cars, put into every capture."""
 
 _FAR = 2.0
+_ROOM = 5.5
+"""Metres from the rig's lane to the nearer houses, less somebody's width."""
+
 _GRID = 9
 
 
@@ -62,7 +65,7 @@ class Scene:
         """Return the world, the rig in it and how many captures there are."""
         rig, extras = demo_rig(self.width), Extras(_EXTRAS, _EXTRAS, self.seed, _FAR)
         if self.world is None:
-            return Street(self.seed, self.captures, self.width, extras), rig, self.captures
+            return Street(self.seed, self.captures, self.width, replace(extras, room=_ROOM)), rig, self.captures
         photographs = Photographs(self.world, extras)
         if not len(photographs):
             raise Misconfigured(f"{self.world} holds no JPEG: --world wants a folder of equirectangular panoramas.")

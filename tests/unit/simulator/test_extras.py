@@ -43,6 +43,14 @@ def test_what_stands_farther_is_smaller() -> None:
     assert np.median(far) < 0.8 * np.median(near)
 
 
+def test_nobody_stands_in_a_house() -> None:
+    away = [
+        thing.place[0] - _STATION.x for seed in range(9) for thing in Extras(5, seed=seed, far=4, room=5).placed(_STATION, 0, 64)
+    ]
+    assert max(np.abs(away)) > 4
+    assert max(np.abs(away)) <= 5
+
+
 def test_the_same_seed_places_the_same_and_another_another() -> None:
     first, again, other = (_seen(Extras(people=2, cars=2, seed=seed), 0) for seed in (1, 1, 2))
     assert first == again
