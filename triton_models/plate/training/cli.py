@@ -65,7 +65,7 @@ def _train(options: argparse.Namespace) -> int:
     pictures = sources.load(options.data, fonts.fetch(options.out / "fonts"))
     train(state, plan, pictures, options.out)
     second = SecondPlan(options.verifier_iterations)
-    train_verifier(state.averaged, pictures, mine(Served(state.averaged), pictures), second, options.out)
+    train_verifier(state.averaged, pictures, state.hard, second, options.out)
     return 0
 
 

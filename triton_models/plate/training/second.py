@@ -10,7 +10,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from .deploy import decode
 from .losses import Batch
-from .network import Detector, normalised
+from .network import Detector, faster, normalised
 from .scenes import HardNegative, Kitchen
 from .sources import Sources
 from .stream import Pool, scenes
@@ -27,7 +27,7 @@ AGREES = 0.4
 class SecondPlan:
     """How the verifier is trained."""
 
-    iterations: int = 2400
+    iterations: int = 1500
     batch: int = 32
     fresh: int = 8
     pool: int = 3000
@@ -70,8 +70,9 @@ def _step(detector: Detector, verifier: Verifier, optimiser: torch.optim.Optimiz
 def examples(detector: Detector, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
     """Return patches of the best candidates, their labels, and zero weight where the truth is unknown."""
     images = normalised(batch.images)
-    heat, reach = detector(images.contiguous(memory_format=torch.channels_last))
-    boxes, scores = (part[:, :CANDIDATES] for part in decode(heat, reach, LEAST_SCORE))
+    with faster():
+        heat, reach = detector(images.contiguous(memory_format=torch.channels_last))
+    boxes, scores = (part[:, :CANDIDATES] for part in decode(heat.float(), reach.float(), LEAST_SCORE))
     labels = (_overlap(boxes, batch.plates).amax(2) >= AGREES).float()
     touching = torch.maximum(_overlap(boxes, batch.plates).amax(2), _overlap(boxes, batch.unknown).amax(2)) > 0
     sure = (scores > 0) & ((labels > 0) | ~touching)

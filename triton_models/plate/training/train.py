@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 class Plan:
     """How long and how hard to train; iterations are counted from the start of the whole run."""
 
-    iterations: int = 14000
-    cooldown: int = 6000
-    mine_at: tuple[int, ...] = (1500, 5000, 9000)
+    iterations: int = 6300
+    cooldown: int = 0
+    mine_at: tuple[int, ...] = (1500, 5000)
     batch: int = 32
     fresh: int = 10
     pool: int = 5000
