@@ -118,6 +118,7 @@ async def _one(path: Path, source: Path, target: Path, detector: Detector, recip
     try:
         read = await asyncio.to_thread(_read, path)
         extent = Extent.of(read.picture, panorama=read.panorama)
+        since = detector.interruptions
         result = await anonymize(
             read.picture, detector, recipe, panorama=read.panorama, description=_description(extent), source=read.source
         )
@@ -126,7 +127,7 @@ async def _one(path: Path, source: Path, target: Path, detector: Detector, recip
     else:
         outcome = f"held:{result.reason}" if isinstance(result, Held) else "published"
         if isinstance(result, Anonymized):
-            await detector.prove()  # the last look found nothing: a blind detector would have said the same
+            await detector.prove(since)  # the last look found nothing: a blind detector would have said the same
             boxes, encoded_anew = _boxes(result, extent), result.encoded_anew
             await asyncio.to_thread(_write, target / _published_name(image), result.jpeg)
     if outcome != "published":

@@ -5,7 +5,7 @@
     python -m benchmarks.anonymizer --sections attack --learn 1000 --trials 2000
     python -m benchmarks.anonymizer --panoramas ~/panoramas --peers
 
-Sections: `noninference` (CPU seconds of everything but the models, and whether pixels elsewhere stay), `attack` (does a trained reader
+Sections: `detection` (CPU seconds of looking, hiding and looking again), `noninference` (CPU seconds of everything but the models, and whether pixels elsewhere stay), `attack` (does a trained reader
 get anything out of what was hidden), `triton` (what Triton costs beside onnxruntime in the same process). Progress goes to standard
 error.
 """
@@ -16,11 +16,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.anonymizer import attack, noninference, triton_overhead
+from benchmarks.anonymizer import attack, detection, noninference, triton_overhead
 
 Section = Callable[[argparse.Namespace], dict[str, Any]]
 
 SECTIONS: dict[str, Section] = {
+    "detection": detection.section,
     "noninference": noninference.section,
     "attack": attack.section,
     "triton": triton_overhead.section,

@@ -68,7 +68,7 @@ def section(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def _subjects(folder: Path | None) -> Iterator[Subject]:
-    yield _street()
+    yield street()
     for path in sorted(folder.rglob("*.jpg")) if folder else ():
         _say(path.name)
         picture = jpeg.decode(path.read_bytes())
@@ -76,7 +76,8 @@ def _subjects(folder: Path | None) -> Iterator[Subject]:
         yield Subject(path.name, data, tuple(_anywhere(picture.shape[1], OBJECTS)))
 
 
-def _street() -> Subject:
+def street() -> Subject:
+    """Stitch a capture of the procedural street, 8192 x 4096, and take its truth for what is to be hidden."""
     _say(f"a procedural street at {WIDTH} x {WIDTH // 2}")
     rig, world, recipe = demo_rig(WIDTH), Street(3, 2, WIDTH), StitchRecipe(width=WIDTH)
     frames = {lens.name: world.frame(rig, lens, 0) for lens in rig.lenses}

@@ -29,9 +29,6 @@ VIEWS_AT_ONCE = 4
 NEAR = ((24.0, 1.75), (80.0, 2.5))
 """Heights of a face, in pixels of the picture, and the factor on its threshold above them; see `needed`."""
 
-AGAIN = 1.25
-"""By how much a detection must exceed its threshold from the third look on; see `Verification`."""
-
 BLOCK = 24
 """Pixels from a rectangle up to which the feather and the blocks of the JPEG carry its change."""
 
@@ -176,10 +173,8 @@ def _published(
 class Verification:
     """The looks at what would be published.
 
-    The first of them is the independent second look: all views of the second plan, the recipe's thresholds. Every later one only
-    checks what hiding the last finds did to their neighbourhood, for every place has had its two looks: it looks where pixels have
-    changed, and believes a detection from 1.25 times the threshold. Without that bar a doubtful shadow beside a fresh patch, pushed
-    just over the threshold by the patch, would breed the next one, and pictures without anybody in them would be held.
+    The first of them is the independent second look: all views of the second plan. Every later one only checks what hiding the last
+    finds did to their neighbourhood, for every place has had its two looks: it looks where pixels have changed.
     """
 
     extent: Extent
@@ -190,11 +185,9 @@ class Verification:
     async def left_in(self, data: bytes, rects: tuple[Rect, ...]) -> list[Region]:
         """Return what the detector finds in the decoded bytes outside of `rects`."""
         picture = await asyncio.to_thread(_decoded, data)
-        again = self.last is not None
         found = await look(picture, await asyncio.to_thread(self._views, picture, rects), self.detector, self.recipe)
         self.last = picture
-        sure = [region for region in found if not again or region.score >= AGAIN * needed(region, self.recipe)]
-        return await asyncio.to_thread(_uncovered, sure, rects, self.extent)
+        return await asyncio.to_thread(_uncovered, found, rects, self.extent)
 
     def _views(self, picture: Picture, rects: tuple[Rect, ...]) -> tuple[View, ...]:
         """Return the second plan's views, from the second round on only of what differs from the last round's picture."""

@@ -19,7 +19,7 @@ class AnonymizerSettings(DetectorSettings):
         default="inpaint", description="inpaint, fill: hold nothing of what was there; mosaic_noise, blur: leak"
     )
     margin: float = Field(default=0.2, ge=0.15, le=1)
-    verification_rounds: int = Field(default=5, ge=1, le=5)
+    verification_rounds: int = Field(default=3, ge=1, le=5)
     jpeg_quality: int = Field(default=90, ge=50, le=100)
 
     def recipe(self, face: Model, plate: Model) -> AnonymizeRecipe:

@@ -10,7 +10,6 @@ import torch
 from . import evaluate, fonts, sources
 from .deploy import Served
 from .export import Notes, export
-from .mine import mine
 from .network import Detector
 from .second import SecondPlan, train_verifier
 from .train import Plan, restore, start, train
