@@ -1,6 +1,7 @@
 """A picture in, the bytes to publish out, or the reason why not: detect, obfuscate, patch, verify what was patched."""
 
 import asyncio
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import cast
@@ -31,6 +32,9 @@ NEAR = ((24.0, 1.75), (80.0, 2.5))
 
 BLOCK = 24
 """Pixels from a rectangle up to which the feather and the blocks of the JPEG carry its change."""
+
+LARGEST_PLATE = 23.0
+"""Degrees; see `possible`."""
 
 COVERED = 0.9
 """Share of a detection that must lie under obfuscation for it to count as gone; see `_uncovered`."""
@@ -87,7 +91,7 @@ async def anonymize(
     scales than the first look. What is found joins the regions. `Unavailable` where the detector gives no valid answer.
     """
     extent = Extent.of(picture, panorama=panorama)
-    found = await look(picture, plan(extent, recipe), detector, recipe)
+    found = await look(picture, plan(extent, recipe), detector, recipe, panorama=panorama)
     regions = merged((*found, *(region for region in carried if region.score >= needed(region, recipe))), extent)
     original = await asyncio.to_thread(_original, picture, source, recipe)
     verification = Verification(extent, detector, recipe)
@@ -108,7 +112,9 @@ def plan(extent: Extent, recipe: AnonymizeRecipe, *, second: bool = False) -> tu
     return flat_plan(extent.width, extent.height, recipe.view_plan, second=second)
 
 
-async def look(picture: Picture, views: Sequence[View], detector: Detector, recipe: AnonymizeRecipe) -> list[Region]:
+async def look(
+    picture: Picture, views: Sequence[View], detector: Detector, recipe: AnonymizeRecipe, *, panorama: bool
+) -> list[Region]:
     """Return everything that scores above its model's threshold in any of the views, in the picture's coordinates."""
     slots = asyncio.Semaphore(VIEWS_AT_ONCE)
 
@@ -121,7 +127,8 @@ async def look(picture: Picture, views: Sequence[View], detector: Detector, reci
             tasks = [group.create_task(through(view)) for view in views]
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from failures
-    return [region for task in tasks for region in task.result()]
+    extent = Extent.of(picture, panorama=panorama)
+    return [region for task in tasks for region in task.result() if possible(region, extent)]
 
 
 async def _look_through(view: View, picture: Picture, detector: Detector, recipe: AnonymizeRecipe) -> list[Region]:
@@ -149,6 +156,16 @@ def needed(region: Region, recipe: AnonymizeRecipe) -> float:
     height = region.y1 - region.y0 if region.kind == "face" else 0.0
     factor = max((factor for least, factor in NEAR if height > least), default=1.0)
     return threshold(region.kind, recipe) * factor
+
+
+def possible(region: Region, extent: Extent) -> bool:
+    """Whether something of that size can be there: in a panorama, no plate spans more than 23 degrees from corner to corner.
+
+    That is 0.6 metres, a European plate in a loosely drawn box, at 1.5 metres from the cameras. A photo may be taken from any distance.
+    """
+    if region.kind == "face" or not extent.wraps:
+        return True
+    return math.hypot(region.x1 - region.x0, region.y1 - region.y0) <= LARGEST_PLATE / 360 * extent.width
 
 
 def _sampled(view: View, picture: Picture) -> Picture:
@@ -185,7 +202,8 @@ class Verification:
     async def left_in(self, data: bytes, rects: tuple[Rect, ...]) -> list[Region]:
         """Return what the detector finds in the decoded bytes outside of `rects`."""
         picture = await asyncio.to_thread(_decoded, data)
-        found = await look(picture, await asyncio.to_thread(self._views, picture, rects), self.detector, self.recipe)
+        views = await asyncio.to_thread(self._views, picture, rects)
+        found = await look(picture, views, self.detector, self.recipe, panorama=self.extent.wraps)
         self.last = picture
         return await asyncio.to_thread(_uncovered, found, rects, self.extent)
 

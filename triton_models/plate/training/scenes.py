@@ -19,6 +19,7 @@ SMALLEST, LARGEST = 6.5, 68.0
 TOO_SMALL = 5.0
 TOO_HIDDEN = 0.45
 UPSAMPLED = 0.32
+SLANTED, STEEPEST = 0.35, 0.5
 CLUTTERED = 0.2
 
 
@@ -51,11 +52,26 @@ def random_scene(rng: np.random.Generator, kitchen: Kitchen) -> Scene:
     """Cook one crop of 256 x 256, degraded, some of them enlarged twofold as small plates are."""
     side = SIDE // 2 if rng.random() < UPSAMPLED else SIDE
     raw = RECIPES[int(rng.choice(len(RECIPES), p=SHARES))](rng, kitchen, side)
-    scene = _sorted(raw, side)
+    scene = _sorted(_slanted(rng, raw, side) if rng.random() < SLANTED else raw, side)
     if rng.random() < CLUTTERED:
         scatter(rng, scene.image, kitchen.fonts, 2, stack(scene.plates, scene.unknown))
     image = degrade(rng, scene.image)
     return Scene(image, scene.plates, scene.unknown) if side == SIDE else _doubled(rng, image, scene)
+
+
+def _slanted(rng: np.random.Generator, scene: Scene, side: int) -> Scene:
+    """Shear a scene vertically by up to 0.5, as near things beside the car look from above."""
+    slope = float(rng.uniform(-STEEPEST, STEEPEST))
+    shear = np.array([[1, 0, 0], [slope, 1, -slope * side / 2]], np.float32)
+    image = np.asarray(cv2.warpAffine(scene.image, shear, (side, side), borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+    return Scene(image, _sheared(scene.plates, slope, side), _sheared(scene.unknown, slope, side))
+
+
+def _sheared(boxes: Boxes, slope: float, side: int) -> Boxes:
+    """Return the upright boxes around sheared ones."""
+    ends = np.stack([boxes[:, 0], boxes[:, 2]]) * slope - slope * side / 2
+    low, high = boxes[:, 1] + ends.min(axis=0), boxes[:, 3] + ends.max(axis=0)
+    return np.stack([boxes[:, 0], low, boxes[:, 2], high], axis=1).astype(np.float32)
 
 
 def _doubled(rng: np.random.Generator, image: Pixels, scene: Scene) -> Scene:

@@ -9,8 +9,8 @@ from panoveil.contracts.reasons import Reason
 from panoveil.detection import Detections, Images, Kind, RectangleDetector
 from panoveil.pixels import jpeg
 from services.anonymizer import metadata
-from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize
-from services.anonymizer.regions import Extent, mask
+from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize, possible
+from services.anonymizer.regions import Extent, Region, mask
 from tests.unit.services.anonymizer import scenes
 
 RECIPE = scenes.RECIPE
@@ -162,3 +162,12 @@ async def test_a_detection_on_an_obfuscated_patch_counts_as_gone() -> None:
     result = await anonymize(picture, FiresOnPatches(), RECIPE, panorama=False)
     assert isinstance(result, Anonymized)
     assert result.rounds == 1
+
+
+@pytest.mark.parametrize(("kind", "width", "wraps", "there"), [
+    ("plate", 228.0, True, True), ("plate", 232.0, True, False), ("plate", 900.0, False, True), ("face", 900.0, True, True),
+])  # fmt: skip
+def test_what_is_larger_in_a_panorama_than_a_plate_at_arms_length_is_none(
+    kind: Kind, width: float, *, wraps: bool, there: bool
+) -> None:
+    assert possible(Region(kind, 0.9, 100.0, 900.0, 100.0 + width, 910.0), Extent(3600, 1800, wraps=wraps)) is there
