@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import cast
 
 import numpy as np
@@ -32,6 +33,9 @@ NEAR = ((24.0, 1.75), (80.0, 2.5))
 
 BLOCK = 24
 """Pixels from a rectangle up to which the feather and the blocks of the JPEG carry its change."""
+
+MORE = 0.5
+"""Share of its size by which what verification finds is hidden more broadly than what the first look found."""
 
 LARGEST_PLATE = 23.0
 """Degrees; see `possible`."""
@@ -88,21 +92,25 @@ async def anonymize(
     `carried` was found in what the picture was made from; it counts from the same scores as what is found here.
 
     Every round patches the original anew, decodes what would be published and looks for what is left, with other views and at other
-    scales than the first look. What is found joins the regions. `Unavailable` where the detector gives no valid answer.
+    scales than the first look. What is found is hidden in the next round, with more round it: what the first look missed is doubtful in
+    its extent, and the edge of a patch beside it may have had a part in it. `Unavailable` where the detector gives no valid answer.
     """
     extent = Extent.of(picture, panorama=panorama)
     found = await look(picture, plan(extent, recipe), detector, recipe, panorama=panorama)
-    regions = merged((*found, *(region for region in carried if region.score >= needed(region, recipe))), extent)
+    first = merged((*found, *(region for region in carried if region.score >= needed(region, recipe))), extent)
+    late: tuple[Region, ...] = ()
     original = await asyncio.to_thread(_original, picture, source, recipe)
     verification = Verification(extent, detector, recipe)
     for number in range(1, recipe.verification_rounds + 1):
-        rects = tuple(grown(region, recipe.margin, extent, original.layout.unit) for region in regions)
+        regions = (*first, *late)
+        margins = (*repeat(recipe.margin, len(first)), *repeat(recipe.margin + MORE, len(late)))
+        rects = tuple(map(grown, regions, margins, repeat(extent), repeat(original.layout.unit)))
         data = await asyncio.to_thread(_published, original, rects, recipe, extent, description)
         left = await verification.left_in(data, rects)
         if not left:
             return _checked(Anonymized(data, regions, rects, number, original.encoded_anew), extent)
-        regions = merged((*regions, *left), extent)
-    return Held(Reason.NOT_VERIFIED, f"{len(left)} regions were still found in round {number}", regions, number)
+        late = merged((*late, *left), extent)
+    return Held(Reason.NOT_VERIFIED, f"{len(left)} regions were still found in round {number}", (*first, *late), number)
 
 
 def plan(extent: Extent, recipe: AnonymizeRecipe, *, second: bool = False) -> tuple[View, ...]:

@@ -27,7 +27,7 @@ AGREES = 0.4
 class SecondPlan:
     """How the verifier is trained."""
 
-    iterations: int = 1500
+    iterations: int = 900
     batch: int = 32
     fresh: int = 8
     pool: int = 3000

@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 class Plan:
     """How long and how hard to train; iterations are counted from the start of the whole run."""
 
-    iterations: int = 6300
+    iterations: int = 7700
     cooldown: int = 0
     mine_at: tuple[int, ...] = (1500, 5000)
     batch: int = 32

@@ -10,7 +10,7 @@ from services.anonymizer import anonymize, merge, metadata, obfuscate, regions
 from services.stitcher import carry
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
-    anonymize: ("NEAR", "BLOCK", "LARGEST_PLATE", "COVERED"),
+    anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED"),
     carry: ("NEAREST", "SMALLEST", "LARGEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
     merge: ("SAME",),
     metadata: ("_XMP", "_XMP_NAMES", "_EXIF_TAGS", "_PHOTO_TAGS", "_GPS_TAGS"),
@@ -22,7 +22,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("5", "838780218a518e25")
+KNOWN = ("5", "cc849e0a4caf323e")
 
 
 def fingerprint() -> str:
