@@ -192,8 +192,8 @@ async def _regions(frames: dict[str, Image], picture: Image, bench: Bench, repor
     extent = Extent.of(picture, panorama=True)
     first, second = (panorama_views(extent, recipe, second=again) for again in (False, True))
     report.megapixels |= {"panorama": round(megapixels(first), 2), "twice": round(megapixels((*first, *second)), 2)}
-    own = await _counted("panorama", report, lambda: look_at_panorama(picture, first, bench.detector, recipe))
-    again = await _counted("twice", report, lambda: look_at_panorama(picture, second, bench.detector, recipe))
+    own = await _counted("panorama", report, lambda: look_at_panorama(picture, first, bench.detector, recipe, panorama=True))
+    again = await _counted("twice", report, lambda: look_at_panorama(picture, second, bench.detector, recipe, panorama=True))
     found: dict[str, list[Region]] = {"panorama": own, "twice": [*own, *again]}
     for where in get_args(Where):
         source = SecondSource(face=models["face"], plate=models["plate"], where=where, view_plan=bench.settings.view_plan)
