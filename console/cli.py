@@ -194,16 +194,18 @@ def evaluate(
         panoveil evaluate plates/dev --shrink 16 --plan thorough --json
         panoveil anonymize plates/dev/images safe/ --report r.jsonl; panoveil evaluate plates/dev --boxes r.jsonl
     """
+    scene, running = Scene(captures, width, seed, world), pictures.Running(triton_url, plan)
     if simulated == (directory is not None):
         raise typer.BadParameter("name a folder, or --simulated")
     if boxes is not None and (shrink or enlarge or plan or triton_url or simulated):
         raise typer.BadParameter("--boxes scores what was found before in DIR: nothing that asks for a run goes with it")
     if (shrink and enlarge) or (simulated and (shrink or enlarge or limit)):
         raise typer.BadParameter("either --shrink or --enlarge; neither of them, nor --limit, with --simulated")
-    running = pictures.Running(triton_url, plan)
+    if not simulated and scene != Scene():
+        raise typer.BadParameter("--captures, --width, --seed and --world say what to photograph: they need --simulated")
     result: Simulated | Result
     if directory is None:
-        result = asyncio.run(evaluate_simulated(Scene(captures, width, seed, world), running, drawn, _ERR))
+        result = asyncio.run(evaluate_simulated(scene, running, drawn, _ERR))
     else:
         result = asyncio.run(evaluate_folder(Wish(directory, boxes, drawn, limit, Wanted(shrink, enlarge), running), _ERR))
     _show_evaluation(result, drawn, as_json=as_json)

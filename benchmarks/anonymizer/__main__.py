@@ -5,9 +5,9 @@
     python -m benchmarks.anonymizer --sections attack --learn 1000 --trials 2000
     python -m benchmarks.anonymizer --panoramas ~/panoramas --peers
 
-Sections: `detection` (CPU seconds of looking, hiding and looking again), `noninference` (CPU seconds of everything but the models, and whether pixels elsewhere stay), `attack` (does a trained reader
-get anything out of what was hidden), `triton` (what Triton costs beside onnxruntime in the same process). Progress goes to standard
-error.
+Sections: `detection` (CPU seconds of looking, hiding and looking again), `noninference` (CPU seconds of everything but the models, and
+whether pixels elsewhere stay), `attack` (does a trained reader get anything out of what was hidden), `triton` (what Triton costs beside
+onnxruntime in the same process). Progress goes to standard error.
 """
 
 import argparse

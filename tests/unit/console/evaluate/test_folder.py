@@ -150,6 +150,7 @@ def test_boxes_need_no_scores(tmp_path: Path) -> None:
         ["--simulated", "--boxes", "r"],
         ["--simulated", "--shrink", "9"],
         ["--simulated", "--limit", "1"],
+        ["d", "--captures", "9"],
     ],
 )
 def test_a_folder_or_the_simulator_must_be_named(arguments: list[str]) -> None:

@@ -114,6 +114,18 @@ async def test_what_the_first_look_missed_the_second_finds() -> None:
     assert red(jpeg.decode(result.jpeg)) == 0
 
 
+async def test_what_verification_finds_is_hidden_more_broadly() -> None:
+    picture = scenes.street(320, 240)
+    scenes.paint(picture, scenes.FACE, 100, 100, 40, 40)
+    early = await anonymize(picture, RectangleDetector(), RECIPE, panorama=False)
+    late = await anonymize(picture, Forgetful(skip=2), RECIPE, panorama=False)
+    assert isinstance(early, Anonymized)
+    assert isinstance(late, Anonymized)
+    (narrow,), (broad,) = early.rects, late.rects
+    assert broad.x0 < narrow.x0 < narrow.x1 < broad.x1
+    assert broad.y0 < narrow.y0 < narrow.y1 < broad.y1
+
+
 async def test_later_rounds_look_only_where_pixels_changed() -> None:
     picture = scenes.street(2048, 1024)
     scenes.paint(picture, scenes.FACE, 1000, 500, 20, 20)
