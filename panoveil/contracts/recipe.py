@@ -54,10 +54,16 @@ class StitchRecipe(_Frozen):
     """Frames to panorama."""
 
     width: int = Field(default=8192, ge=512, le=16384, multiple_of=32, description="pixels; the height is half of it")
+    mode: Literal["fast", "best"] = Field(
+        default="best", description="how near things are treated at seams: blended, or drawn as seen from between the lenses"
+    )
     exposure_match: bool = True
     seam_width: float = Field(default=3.0, gt=0, le=30, description="degrees over which two lenses are blended")
     jpeg_quality: int = Field(default=92, ge=50, le=100)
     proxy_distance: float = Field(default=15.0, gt=0, description="metres to what is not ground")
+    level: bool = Field(default=True, description="turn the panorama upright by the pose's pitch and roll")
+    north: bool = Field(default=False, description="turn it by the pose's heading too: its middle looks north")
+    nadir_cap: float = Field(default=0.0, ge=0, le=60, description="degrees round the nadir that are filled over, for the car's roof")
     second_source: SecondSource | None = None
 
 

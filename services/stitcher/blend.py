@@ -1,12 +1,15 @@
 """Lens images to panorama: every pixel sampled once, seams mixed where they are, in strips that stay in the processor's cache."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.stitcher.tables import STRIP, Patch, Run, Tables
+from services.stitcher.layout import STRIP, Run
+from services.stitcher.sheets import Sheet, raise_nodes
+from services.stitcher.tables import Tables
 
 Image = NDArray[np.uint8]
 Spread = Callable[[Callable[[int], None], Iterable[int]], None]
@@ -19,56 +22,81 @@ def one_by_one(work: Callable[[int], None], numbers: Iterable[int]) -> None:
         work(number)
 
 
-def compose(
-    frames: Sequence[Image],
-    curves: Sequence[NDArray[np.uint8] | None],
-    backdrop: NDArray[np.float32],
-    tables: Tables,
-    spread: Spread,
-) -> Image:
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """What strips are drawn from: `frames` uint8 [h, w, 3] reduced, their correction `curves`, and per zone its two lenses' sheets."""
+
+    tables: Tables
+    frames: Sequence[Image]
+    curves: Sequence[NDArray[np.uint8] | None]
+    backdrop: NDArray[np.uint8]
+    bridges: Sequence[Mapping[int, Sheet]]
+
+    def sheet(self, lens: int, run: Run) -> Sheet:
+        """Return by which map a lens is drawn in a run."""
+        return self.tables.sheet(lens) if run.zone is None else self.bridges[run.zone][lens]
+
+
+def compose(canvas: Canvas, spread: Spread) -> Image:
     """Return the panorama uint8 [H, W, 3].
 
-    `frames` are the lens images in the rig's order, already reduced; `curves` their look-up tables (see `photometry.curve_table`);
-    `backdrop` float32 [h, w, 3], 0-255, is a small panorama of what to show where no lens sees.
+    `canvas.backdrop` uint8 [h + 2, w + 2, 3], on the tables' nodes, is what to show where no lens sees.
     """
-    panorama: Image = cv2.resize(
-        np.rint(backdrop).astype(np.uint8), (tables.width, tables.height), interpolation=cv2.INTER_LINEAR
-    )  # type: ignore[assignment]
+    tables = canvas.tables
+    panorama = np.empty((tables.height, tables.width, 3), np.uint8)
 
     def draw(row: int) -> None:
-        for patch in tables.patches:
-            for run in patch.runs.get(row, ()):
-                _draw(panorama, frames[patch.lens], curves[patch.lens], patch, run)
+        rows = slice(row, min(row + STRIP, tables.height))
+        for run in tables.runs[row // STRIP]:
+            _draw(panorama[rows, run.left : run.right], canvas, rows, run)
 
     spread(draw, range(0, tables.height, STRIP))
     return panorama
 
 
-def _draw(panorama: Image, frame: Image, curve: NDArray[np.uint8] | None, patch: Patch, run: Run) -> None:
-    place = (slice(run.top, run.bottom), slice(run.left, run.right))
-    target = panorama[patch.y + run.top : patch.y + run.bottom, patch.x + run.left : patch.x + run.right]
-    sampled = _sample(frame, curve, patch, place)
-    if run.opaque:
-        target[:] = sampled
+def _draw(target: Image, canvas: Canvas, rows: slice, run: Run) -> None:
+    if not run.lenses:
+        target[:] = _behind(canvas, rows, run)
+    elif len(run.lenses) == 1 and not run.backdrop:
+        _sample(canvas, run.lenses[0], rows, run, target)
     else:
-        _mix(target, sampled, patch.alpha[place])
+        _mix(target, canvas, rows, run)
 
 
-def _sample(frame: Image, curve: NDArray[np.uint8] | None, patch: Patch, place: tuple[slice, slice]) -> Image:
-    sampled = cv2.remap(frame, patch.fixed[place], patch.fraction[place], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def _mix(target: Image, canvas: Canvas, rows: slice, run: Run) -> None:
+    """Lay the run's lenses over one another by their shares, and the backdrop in what they leave."""
+    mixed, weight = None, np.zeros(target.shape[:2], np.float32)
+    for lens in run.lenses:
+        share = canvas.sheet(lens, run).shares(rows, slice(run.left, run.right))
+        sampled = _sample(canvas, lens, rows, run)
+        mixed = sampled if mixed is None else cv2.blendLinear(mixed, sampled, weight, share)
+        weight = weight + share
+    if run.backdrop:
+        mixed = cv2.blendLinear(mixed, np.ascontiguousarray(_behind(canvas, rows, run)), weight, np.maximum(1 - weight, 0))
+    target[:] = mixed
+
+
+def _behind(canvas: Canvas, rows: slice, run: Run) -> Image:
+    """Return the backdrop enlarged to the pixels of a run."""
+    return raise_nodes(canvas.backdrop, canvas.tables.step, *_cells(canvas.tables.step, rows, run))
+
+
+def _cells(step: int, rows: slice, run: Run) -> tuple[slice, slice]:
+    return slice(rows.start // step, rows.stop // step), slice(run.left // step, run.right // step)
+
+
+def _sample(canvas: Canvas, lens: int, rows: slice, run: Run, target: Image | None = None) -> Image:
+    """Return what a lens shows in a run, corrected; into `target` where there is one."""
+    sheet, curve = canvas.sheet(lens, run), canvas.curves[lens]
+    fixed, fraction = sheet.map(rows, slice(run.left, run.right))
+    sampled = cv2.remap(canvas.frames[lens], fixed, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE, dst=target if curve is None else None)
     if curve is None:
         return sampled  # type: ignore[return-value]
-    if patch.shade is None:
-        return cv2.LUT(sampled, curve)  # type: ignore[return-value]
-    shade = cv2.cvtColor(patch.shade[place], cv2.COLOR_GRAY2RGB)
-    return cv2.LUT(np.multiply(sampled, shade, dtype=np.uint16), curve)  # type: ignore[return-value]
+    if canvas.tables.peaks[lens] is None:
+        return cv2.LUT(sampled, curve, dst=target)  # type: ignore[return-value]
+    shade = cv2.cvtColor(_shade(canvas.tables, lens, rows, run), cv2.COLOR_GRAY2RGB)
+    return cv2.LUT(np.multiply(sampled, shade, dtype=np.uint16), curve, dst=target)  # type: ignore[return-value]
 
 
-def _mix(target: Image, sampled: Image, alpha: NDArray[np.uint8]) -> None:
-    """Lay `sampled` over `target`, in place: 16-bit arithmetic, alpha 255 covers whole."""
-    share = cv2.cvtColor(alpha, cv2.COLOR_GRAY2RGB).astype(np.uint16)
-    share += share >> 7
-    mixed = sampled * share
-    mixed += target * (256 - share)
-    mixed += 128
-    target[:] = mixed >> 8
+def _shade(tables: Tables, lens: int, rows: slice, run: Run) -> NDArray[np.uint8]:
+    return raise_nodes(tables.nodes.shades[lens], tables.step, *_cells(tables.step, rows, run))

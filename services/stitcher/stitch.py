@@ -13,10 +13,12 @@ from panoveil.contracts.messages import Quality
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Rig
-from services.stitcher import blend, fill, photometry, quality
+from services.stitcher import blend, fill, flow, photometry, quality
+from services.stitcher.sheets import Sheet, padded
 from services.stitcher.tables import Overview, Tables
 
 Image = NDArray[np.uint8]
+_COARSE = 8
 Floats = NDArray[np.floating[Any]]
 
 
@@ -42,7 +44,10 @@ def stitch(
     if recipe.exposure_match:
         gains = gains * photometry.exposure_gains(_lit(views, gains), tables.overview.seen)
     views = _lit(views, gains)
-    image = blend.compose(_reduced(ordered, tables), _curves(gains, tables), _backdrop(views, tables.overview), tables, spread)
+    reduced = _reduced(ordered, tables)
+    backdrop = _to_nodes(_backdrop(views, tables.overview), tables)
+    canvas = blend.Canvas(tables, reduced, _curves(gains, tables), backdrop, _bridges(reduced, tables, spread))
+    image = blend.compose(canvas, spread)
     return Panorama(image, quality.measure(image, views, tables.overview.seen))
 
 
@@ -64,10 +69,18 @@ def _views(frames: list[Image], overview: Overview) -> Floats:
 
 
 def _view(frame: Image, overview: Overview, index: int) -> Floats:
-    thumbnail = _shrunk(frame, overview.shrink[index])
+    thumbnail = _thumbnail(frame, overview.shrink[index])
     seen = cv2.remap(thumbnail, overview.maps[index], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
     shaded: Floats = seen * overview.shades[index][..., None]
     return shaded
+
+
+def _thumbnail(frame: Image, by: int) -> Image:
+    """Shrink a frame for statistics: of a large one every fourth pixel across and down is enough."""
+    if by < _COARSE:
+        return _shrunk(frame, by)
+    some = cv2.resize(frame[2:, 2:], (frame.shape[1] // 4, frame.shape[0] // 4), interpolation=cv2.INTER_NEAREST)
+    return _shrunk(some, by // 4)  # type: ignore[arg-type]
 
 
 def _lit(views: Floats, gains: Floats) -> Floats:
@@ -89,8 +102,32 @@ def _shrunk(frame: Image, by: int) -> Image:
 
 
 def _curves(gains: Floats, tables: Tables) -> list[NDArray[np.uint8] | None]:
-    peaks = {patch.lens: patch.shade_peak if patch.shade is not None else None for patch in tables.patches}
-    return [photometry.curve_table(own, peaks.get(index)) for index, own in enumerate(gains)]
+    return [photometry.curve_table(own, peak) for own, peak in zip(gains, tables.peaks, strict=True)]
+
+
+def _bridges(frames: list[Image], tables: Tables, spread: blend.Spread) -> list[Mapping[int, Sheet]]:
+    """Return for every zone by which maps its two lenses are drawn in it."""
+    every = flow.sampling(tables.width, tables.step)
+    lumas: dict[int, Image] = {}
+    bridges: list[Mapping[int, Sheet]] = [{}] * len(tables.zones)
+
+    def look(lens: int) -> None:
+        lumas[lens] = flow.grays(frames[lens], every)
+
+    def bridge(number: int) -> None:
+        zone = tables.zones[number]
+        sheets = flow.bridged(zone, tables.zone_maps(zone), [lumas[lens] for lens in zone.pair], tables.step, every, tables.width)
+        bridges[number] = dict(zip(zone.pair, sheets, strict=True))
+
+    spread(look, sorted({lens for zone in tables.zones for lens in zone.pair}))
+    spread(bridge, range(len(tables.zones)))
+    return bridges
+
+
+def _to_nodes(small: NDArray[np.float32], tables: Tables) -> Image:
+    size = (tables.width // tables.step, tables.height // tables.step)
+    nodes: Image = np.rint(cv2.resize(small, size, interpolation=cv2.INTER_LINEAR)).astype(np.uint8)
+    return padded(nodes)
 
 
 def _backdrop(views: Floats, overview: Overview) -> NDArray[np.float32]:
