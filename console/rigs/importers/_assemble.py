@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from console.rigs import show
+from console.rigs.importers import _fit
 from console.rigs.importers._draft import Axes, Camera, Draft, Floats, Matrix, Pose, Wish, turned
 from console.rigs.importers._text import first
 from panoveil.contracts.errors import Misconfigured
@@ -47,7 +48,15 @@ def assembled(draft: Draft, wish: Wish) -> Imported:
     guessed = (
         () if grounded or wish.height is not None else (f"the file knows no road: {_HEIGHT} m were taken as height (--height)",)
     )
-    return Imported(checked(rig), (*draft.notices, *guessed))
+    return Imported(checked(rig), (*draft.notices, *guessed, *_loose(wish)))
+
+
+def _loose(wish: Wish) -> tuple[str, ...]:
+    return (
+        (f"lenses whose model is not one of ours may be off by {wish.within:g} px (--within)",)
+        if wish.within > _fit.WITHIN
+        else ()
+    )
 
 
 def checked(rig: Rig) -> Rig:

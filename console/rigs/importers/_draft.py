@@ -80,7 +80,8 @@ class Wish:
     """What a person adds to a file: see `panoveil rig import --help`.
 
     Angles in degrees, lengths in metres. `turn` is the yaw, pitch and roll of the file's frame in the car, `poses` stand in the rig
-    frame and go before the file's own, `names` rename the lenses in the file's order, `fov` is the full angle that a fisheye images.
+    frame and go before the file's own, `names` rename the lenses in the file's order, `fov` is the full angle that a fisheye images,
+    `within` how many pixels a refitted lens may be off.
     """
 
     format: Format | None = None
@@ -93,6 +94,7 @@ class Wish:
     names: tuple[str, ...] = ()
     lens_model: LensModel | None = None
     fov: float | None = None
+    within: float = 0.05
 
 
 def turned(yaw: float, pitch: float, roll: float) -> Matrix:

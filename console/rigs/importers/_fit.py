@@ -20,7 +20,7 @@ Project = Callable[[Floats], Floats]
 """Rays float [..., 3] of the lens frame to pixels float [..., 2]; NaN where the model has none."""
 
 WITHIN = 0.05
-"""Pixels: a fit that is off by more anywhere in the image is refused."""
+"""Pixels: a fit that is off by more anywhere in the image is refused unless a person allows it."""
 
 _DIRECTIONS, _STEPS = 180, 80
 _SCAN = 600
@@ -38,19 +38,19 @@ class Fit:
     deviation: float
 
 
-def fitted(where: str, project: Project, size: tuple[int, int], aspect: float, reach: float) -> Fit:
+def fitted(where: str, project: Project, size: tuple[int, int], aspect: float, reach: float, within: float = WITHIN) -> Fit:
     """Return the closest lens over all that an image of `size` (width, height) sees up to `reach` radians off axis.
 
-    `aspect` is fy / fx. `Misconfigured` where neither of our models comes within 0.05 px everywhere.
+    `aspect` is fy / fx. `Misconfigured` where neither of our models comes within `within` pixels everywhere.
     """
     rays = _seen(where, project, size, reach)
     pixels = project(rays)
     fits = [_closest(model, rays, pixels, aspect) for model in (_pinhole, _fisheye)]
     best = min(fits, key=lambda fit: fit.deviation)
-    if not best.deviation <= WITHIN:
+    if not best.deviation <= within:
         raise Misconfigured(
             f"{where}: its lens model is not one of ours, and the closest of ours is off by {best.deviation:.3g} px"
-            f" (allowed: {WITHIN} px)"
+            f" (--within {within:g})"
         )
     return fits[0] if fits[0].deviation <= WITHIN / 10 else best
 

@@ -5,14 +5,14 @@ Everywhere `matrix` is (fx, fy, cx, cy) in pixels, (0, 0) being the centre of th
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 import numpy as np
 from pydantic import ValidationError
 
 from console.rigs.importers import _fit
-from console.rigs.importers._draft import Floats
+from console.rigs.importers._draft import Floats, Wish
 from console.rigs.importers._text import first
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.rig import BrownConrady, KannalaBrandt
@@ -22,7 +22,9 @@ Camera4 = tuple[float, float, float, float]
 Size = tuple[int, int]
 _Model = TypeVar("_Model", BrownConrady, KannalaBrandt)
 
-_WIDEST = 1.7
+WIDEST = 1.7
+"""Radians off axis up to which a fisheye images unless a person says otherwise."""
+
 _OPENCV_COUNTS = (0, 4, 5, 8, 12, 14)
 _PLAIN = 5
 _THIN_PRISM, _TILTED = 8, 12
@@ -31,11 +33,20 @@ _NARROWEST_STEP = 1e-3
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Which lens of which image the numbers are for; `fov` is the full angle in degrees that a person says a fisheye images."""
+    """Which lens of which image the numbers are for, and what a person says of it."""
 
     where: str
     size: Size
-    fov: float | None = None
+    wish: Wish = field(default_factory=Wish)
+
+    @property
+    def reach(self) -> float:
+        """Radians off axis up to which a fisheye images."""
+        return WIDEST if self.wish.fov is None else math.radians(self.wish.fov / 2)
+
+    def fitted(self, project: _fit.Project, aspect: float, reach: float) -> BrownConrady | KannalaBrandt:
+        """Return the closest of our lenses, within what the person allows."""
+        return _fit.fitted(self.where, project, self.size, aspect, reach, self.wish.within).intrinsics
 
 
 def check_matrix(source: Source, matrix: Camera4) -> None:
@@ -65,9 +76,7 @@ def pinhole(source: Source, matrix: Camera4, coefficients: Sequence[float] = ())
         return _built(source, BrownConrady, dict(_named(matrix), k1=k1, k2=k2, p1=p1, p2=p2, k3=k3))
     if any(coefficients[_TILTED:]):
         raise Misconfigured(f"{source.where}: a tilted sensor (tx, ty) is in neither of our lens models")
-    return _fit.fitted(
-        source.where, _rational(matrix, coefficients), source.size, matrix[1] / matrix[0], math.radians(88)
-    ).intrinsics
+    return source.fitted(_rational(matrix, coefficients), matrix[1] / matrix[0], math.radians(88))
 
 
 def fisheye(source: Source, matrix: Camera4, coefficients: Sequence[float] = ()) -> KannalaBrandt:
@@ -76,9 +85,8 @@ def fisheye(source: Source, matrix: Camera4, coefficients: Sequence[float] = ())
     if len(coefficients) > 4:  # noqa: PLR2004
         raise Misconfigured(f"{source.where}: OpenCV's fisheye model has 4 coefficients, not {len(coefficients)}")
     named = {f"k{number}": value for number, value in enumerate(coefficients, 1)}
-    widest = _WIDEST if source.fov is None else math.radians(source.fov / 2)
-    lens = _built(source, KannalaBrandt, dict(_named(matrix), **named, max_theta=widest))
-    return lens if source.fov is not None else lens.model_copy(update={"max_theta": min(widest, _corner(lens, source.size))})
+    lens = _built(source, KannalaBrandt, dict(_named(matrix), **named, max_theta=source.reach))
+    return lens.model_copy(update={"max_theta": min(source.reach, _corner(lens, source.size))})
 
 
 def double_sphere(
@@ -91,9 +99,7 @@ def double_sphere(
     check_matrix(source, matrix)
     if not (math.isfinite(xi) and 0 <= alpha <= 1):
         raise Misconfigured(f"{source.where}: a double sphere's alpha lies in 0 to 1 and its xi is finite")
-    reach = _WIDEST if source.fov is None else math.radians(source.fov / 2)
-    project = _sphered(matrix, xi, alpha, circle)
-    return _fit.fitted(source.where, project, source.size, matrix[1] / matrix[0], reach).intrinsics
+    return source.fitted(_sphered(matrix, xi, alpha, circle), matrix[1] / matrix[0], source.reach)
 
 
 def _named(matrix: Camera4) -> dict[str, float]:

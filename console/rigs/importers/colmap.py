@@ -104,7 +104,7 @@ def _camera(name: str, entry: Mapping[str, Any], row: Listed | None, sizes: Mapp
         model, params = row.model, row.params
     if model is None or params is None:
         raise Misconfigured(f"{where}: neither rig_config.json nor cameras.txt has its camera_model_name and camera_params")
-    source = _models.Source(where, image_size(where, size), wish.fov)
+    source = _models.Source(where, image_size(where, size), wish)
     return Camera(
         name, size, _intrinsics(source, str(model), numbers(where, "camera_params", params).tolist()), _pose(where, entry)
     )

@@ -30,7 +30,7 @@ def draft(documents: Mapping[str, dict[str, Any]], circles: Mapping[str, dict[st
 def _camera(name: str, document: Mapping[str, Any], circle: Mapping[str, Any] | None, wish: Wish) -> Camera:
     where = f"camera {name}"
     size = image_size(where, document.get("resolution"))
-    return Camera(name, size, _intrinsics(_models.Source(where, size, wish.fov), document["params_ds"], circle), None)
+    return Camera(name, size, _intrinsics(_models.Source(where, size, wish), document["params_ds"], circle), None)
 
 
 def _intrinsics(

@@ -156,19 +156,21 @@ def _camera(image: _Image, exposure: float, wish: Wish) -> Camera:
 
 
 def _intrinsics(where: str, image: _Image, wish: Wish) -> BrownConrady | KannalaBrandt:
+    if min(image.size) < 1:
+        raise Misconfigured(f"{where}: {image.size[0]} x {image.size[1]} is no image size")
     kind, view = int(image.values.get("f", -1)), image.values.get("v", 0.0)
     if kind not in _RADIUS:
         raise Misconfigured(f"{where}: Hugin's projection f{kind} cannot be imported (these can: {_SUPPORTED})")
     if view <= 0 or (kind == 0 and view > _WIDEST):
         raise Misconfigured(f"{where}: a field of view of {view:g} degrees is none")
     matrix = _matrix(image, kind, view)
-    source = _models.Source(where, image.size, wish.fov)
+    source = _models.Source(where, image.size, wish)
     _models.check_matrix(source, matrix)
     circle = _circle(image, matrix)
     if kind in _EXACT | {0} and not any(image.of("a", "b", "c")):
         return _undistorted(source, kind, matrix, circle)
-    reach = math.radians(wish.fov / 2) if wish.fov else min(_REACH.get(kind, math.radians(110)), 0.98 * math.pi)
-    return _fit.fitted(where, _projection(image, kind, matrix, circle), image.size, 1.0, reach).intrinsics
+    reach = _REACH[kind] if kind == 0 else min(_REACH.get(kind, math.pi), source.reach)
+    return source.fitted(_projection(image, kind, matrix, circle), 1.0, reach)
 
 
 def _undistorted(source: _models.Source, kind: int, matrix: _models.Camera4, circle: float) -> BrownConrady | KannalaBrandt:

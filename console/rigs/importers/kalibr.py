@@ -38,7 +38,7 @@ def draft(document: dict[str, Any], wish: Wish) -> Draft:
 def _camera(name: str, camera: dict[str, Any], pose: Pose, wish: Wish) -> Camera:
     where = f"camera {name}"
     size = image_size(where, camera.get("resolution"))
-    return Camera(name, size, _intrinsics(_models.Source(where, size, wish.fov), camera), pose)
+    return Camera(name, size, _intrinsics(_models.Source(where, size, wish), camera), pose)
 
 
 def _intrinsics(source: _models.Source, camera: dict[str, Any]) -> BrownConrady | KannalaBrandt:

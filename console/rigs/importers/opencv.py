@@ -72,7 +72,7 @@ def _camera(name: str, entry: dict[str, Any], sizes: Mapping[str, tuple[int, int
     size = _size(where, entry) or wish.size or sizes.get(name)
     if size is None:
         raise Misconfigured(f"{where}: its file does not say how large its images are: give --size WIDTHxHEIGHT or --images DIR")
-    return Camera(name, size, _intrinsics(_models.Source(where, size, wish.fov), entry, wish.lens_model), _pose(where, entry))
+    return Camera(name, size, _intrinsics(_models.Source(where, size, wish), entry, wish.lens_model), _pose(where, entry))
 
 
 def _size(where: str, entry: Mapping[str, Any]) -> tuple[int, int] | None:

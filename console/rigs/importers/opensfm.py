@@ -46,7 +46,7 @@ def _camera(name: str, entry: Mapping[str, Any], models: Mapping[str, Any], wish
     turn = numbers(where, "rotation", entry.get("rotation"), (3,))
     move = numbers(where, "translation", entry.get("translation"), (3,))
     pose = Pose.from_camera(np.asarray(cv2.Rodrigues(turn)[0], np.float64), move)
-    return Camera(name, size, _intrinsics(_models.Source(where, size, wish.fov), model), pose)
+    return Camera(name, size, _intrinsics(_models.Source(where, size, wish), model), pose)
 
 
 def _model(where: str, name: str, entry: Mapping[str, Any], models: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -190,7 +190,7 @@ def test_rational_and_thin_prism_are_refitted(coefficients: tuple[float, ...], t
 
 def test_what_our_models_cannot_say_is_refused_with_the_deviation(tmp_path: Path) -> None:
     path = _bare(tmp_path, D=[0.1, 0, 0, 0, 0, 0, 0, 0, 0.05, 0.05, 0.0, 0.08], model="pinhole", rvec=[0, 0, 0])
-    with pytest.raises(Misconfigured, match=r"closest of ours is off by [\d.]+ px \(allowed: 0\.05 px\)"):
+    with pytest.raises(Misconfigured, match=r"closest of ours is off by [\d.]+ px \(--within 0\.05\)"):
         importers.load_rig(path, Wish(axes=Axes.RIG))
 
 
