@@ -21,6 +21,7 @@ _EGO_TO_RIG = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
 _ORTHONORMAL_WITHIN = 1e-3
 _LONGEST_NAME = 32
 _HEIGHT = 2.5
+_LOWEST = 0.3
 _FARTHEST = 20.0
 
 
@@ -37,18 +38,26 @@ def assembled(draft: Draft, wish: Wish) -> Imported:
     cameras = _named(draft.cameras, wish.names)
     poses, placed = _poses(replace(draft, cameras=cameras), wish)
     centre = np.mean([pose.position for pose in poses], axis=0)
-    grounded = draft.grounded and not placed
-    height = wish.height if wish.height is not None else float(-centre[1]) if grounded else _HEIGHT
+    height, assumed = _height(draft, wish, centre, placed=placed)
     lenses = tuple(_lens(camera, pose, centre) for camera, pose in zip(cameras, poses, strict=True))
     digest = hashlib.sha256(repr([lens.model_dump() for lens in lenses]).encode()).hexdigest()[:8]
     try:
         rig = Rig(rig_id=wish.rig_id or f"{draft.format}-{digest}", height_above_ground=height, lenses=lenses)
     except ValidationError as error:
         raise Misconfigured(f"the calibration makes no rig: {first(error)}") from error
-    guessed = (
-        () if grounded or wish.height is not None else (f"the file knows no road: {_HEIGHT} m were taken as height (--height)",)
-    )
-    return Imported(checked(rig), (*draft.notices, *guessed, *_loose(wish)))
+    return Imported(checked(rig), (*draft.notices, *assumed, *_loose(wish)))
+
+
+def _height(draft: Draft, wish: Wish, centre: Matrix, *, placed: bool) -> tuple[float, tuple[str, ...]]:
+    """Return the origin's height over the road in metres, and what had to be assumed for it."""
+    over = float(-centre[1])
+    if wish.height is not None:
+        return wish.height, ()
+    if draft.grounded and not placed:
+        return over, ()
+    if wish.axes is Axes.EGO and not placed and over > _LOWEST:
+        return over, (f"the frame's origin was taken to lie on the road: the lenses' middle is {over:.2f} m above it (--height)",)
+    return _HEIGHT, (f"the file knows no road: {_HEIGHT} m were taken as height (--height)",)
 
 
 def _loose(wish: Wish) -> tuple[str, ...]:
@@ -110,9 +119,9 @@ def _poses(draft: Draft, wish: Wish) -> tuple[list[Pose], bool]:
         return [wish.poses[camera.name] for camera in draft.cameras], True
     found = [camera.pose for camera in draft.cameras if camera.pose is not None]
     if len(found) < len(draft.cameras):
-        example = ",".join(f"{camera.name}={360 * number // len(names)}" for number, camera in enumerate(draft.cameras))
+        example = ",".join(f"{camera.name}=DEGREES" for camera in draft.cameras)
         raise Misconfigured(
-            f"the calibration does not say where its lenses look: give --yaws {example} (degrees to the right) or --layout FILE"
+            f"the calibration does not say where its lenses look: give --yaws {example} (to the right) or --layout FILE"
         )
     axes = wish.axes or draft.axes
     if axes is None:

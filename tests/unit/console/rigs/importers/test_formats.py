@@ -115,7 +115,7 @@ def _bare(folder: Path, **changes: object) -> Path:
 
 def test_without_poses_a_layout_is_asked_for(tmp_path: Path) -> None:
     path = _bare(tmp_path)
-    with pytest.raises(Misconfigured, match=r"does not say where its lenses look: give --yaws front=0 .* or --layout FILE"):
+    with pytest.raises(Misconfigured, match=r"does not say where its lenses look: give --yaws front=DEGREES .* or --layout FILE"):
         importers.load_rig(path)
     rig = importers.load_rig(path, Wish(poses=importers.poses_of_yaws("front=90")))
     np.testing.assert_allclose(np.asarray(rig.lenses[0].rotation)[:, 2], (1, 0, 0), atol=1e-12)
