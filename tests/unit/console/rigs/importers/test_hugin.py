@@ -102,7 +102,7 @@ def test_an_image_is_where_hugin_says(shot: Shot, tmp_path: Path) -> None:
 @given(
     f=st.sampled_from([0, 2, 3]),
     size=st.sampled_from([(1600, 1200), (1000, 1500)]),
-    v=st.floats(30, 85),
+    v=st.floats(30, 75),
     abc=st.tuples(st.floats(-0.003, 0.003), st.floats(-0.02, 0.02), st.floats(-0.003, 0.003)),
     shift=st.tuples(st.integers(-30, 30), st.integers(-30, 30)),
     ypr=st.tuples(st.floats(-180, 180), st.floats(-89, 89), st.floats(-180, 180)),

@@ -117,7 +117,7 @@ def _unfolded(camera: Camera, points: Matrix) -> NDArray[np.bool_]:
     """Beyond where a pinhole's polynomial turns OpenCV goes on; nobody sees there."""
     turned = points @ camera.rotation.T + camera.tvec
     angle = np.arctan2(np.hypot(turned[:, 0], turned[:, 1]), turned[:, 2])
-    return np.asarray(angle < (1.7 if camera.fisheye else 0.95))
+    return np.asarray(angle < (1.3 if camera.fisheye else 0.95))
 
 
 def write(kind: Format, cameras: Sequence[Camera], folder: Path) -> Path:
