@@ -1,7 +1,7 @@
 """Calibrations of other houses, turned into our rigs. What is read of each format, and what is refused, stands in docs/rig.md."""
 
 from console.rigs.importers._assemble import Imported, check_sizes, checked
-from console.rigs.importers._door import import_rig, layout_of, load_rig, panoveil_rig, picture_sizes
+from console.rigs.importers._door import import_rig, layout_of, load_rig, panoveil_rig, picture_size
 from console.rigs.importers._draft import Axes, Format, LensModel, Pose, Wish
 from console.rigs.importers.layout import poses_of_yaws
 from console.rigs.importers.nuscenes import nuscenes_drive, nuscenes_rig
@@ -21,6 +21,6 @@ __all__ = [
     "nuscenes_drive",
     "nuscenes_rig",
     "panoveil_rig",
-    "picture_sizes",
+    "picture_size",
     "poses_of_yaws",
 ]

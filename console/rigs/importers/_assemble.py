@@ -2,7 +2,6 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,7 +9,7 @@ from pydantic import ValidationError
 
 from console.rigs import show
 from console.rigs.importers import _fit
-from console.rigs.importers._draft import Axes, Camera, Draft, Floats, Matrix, Pose, Wish, turned
+from console.rigs.importers._draft import Axes, Camera, Draft, Floats, Matrix, PictureSize, Pose, Wish, turned
 from console.rigs.importers._text import first
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.rig import Lens, Rig
@@ -86,13 +85,14 @@ def check_rotation(name: str, rotation: Floats) -> None:
         raise Misconfigured(f"lens {name}: its rotation is no rotation matrix (orthonormal, determinant +1)")
 
 
-def check_sizes(rig: Rig, pictures: Mapping[str, tuple[int, int]]) -> None:
-    """Say so where a lens's pictures are not of its size; `pictures` maps lens names to (width, height)."""
+def check_sizes(rig: Rig, picture_size: PictureSize) -> None:
+    """Say so where a lens's picture is not of its size."""
     for lens in rig.lenses:
-        if lens.name not in pictures:
+        size = picture_size(lens.name)
+        if size is None:
             raise Misconfigured(f"lens {lens.name} has no picture {lens.name}.jpg or .png in the folder of images")
-        if pictures[lens.name] != (lens.width, lens.height):
-            width, height = pictures[lens.name]
+        if size != (lens.width, lens.height):
+            width, height = size
             raise Misconfigured(
                 f"lens {lens.name} is calibrated for {lens.width} x {lens.height} pixels, its picture has {width} x {height}"
             )

@@ -3,6 +3,7 @@
 import struct
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from pydantic import ValidationError
 
 from console.rigs.importers import _assemble, colmap, double_sphere, hugin, kalibr, layout, nuscenes, opencv, opensfm
 from console.rigs.importers._assemble import Imported
-from console.rigs.importers._draft import Draft, Format, Pose, Wish
+from console.rigs.importers._draft import Draft, Format, PictureSize, Pose, Wish
 from console.rigs.importers._text import document, first, parse, read, read_text
 from panoveil.contracts.errors import Misconfigured, Rejected
 from panoveil.contracts.rig import Rig
@@ -27,11 +28,11 @@ _LADYBUG = (
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What was pointed at, the file that told the format, and (width, height) of the pictures at hand by lens name."""
+    """What was pointed at, the file that told the format, and how to ask for the size of a lens's picture."""
 
     path: Path
     main: Path
-    sizes: dict[str, tuple[int, int]]
+    sizes: PictureSize
 
 
 def load_rig(path: Path, wish: Wish | None = None) -> Rig:
@@ -47,10 +48,10 @@ def import_rig(path: Path, wish: Wish | None = None, images: Path | None = None)
     if kind is Format.PANOVEIL:
         imported = Imported(_changed(panoveil_rig(main), wished))
     else:
-        sizes = picture_sizes(images or (path if path.is_dir() else path.parent))
+        sizes = partial(picture_size, images or main.parent)
         imported = _assemble.assembled(_DRAFTS[kind](_Found(path, main, sizes), wished), wished)
     if images is not None:
-        _assemble.check_sizes(imported.rig, picture_sizes(images))
+        _assemble.check_sizes(imported.rig, partial(picture_size, images))
     return imported
 
 
@@ -68,21 +69,15 @@ def layout_of(path: Path) -> dict[str, Pose]:
     return layout.poses(document(path))
 
 
-def picture_sizes(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return (width, height) of the JPEG and PNG pictures in a folder, by the stem of their names; what is damaged is left out."""
-    found = {
-        path.stem: _picture_size(path) for path in sorted(folder.glob("*")) if path.suffix.lower() in {".jpg", ".jpeg", ".png"}
-    }
-    return {name: size for name, size in found.items() if size is not None}
-
-
-def _picture_size(path: Path) -> tuple[int, int] | None:
-    data = read(path)
-    if data.startswith(_PNG):
+def picture_size(folder: Path, name: str) -> tuple[int, int] | None:
+    """Return (width, height) of `<name>.jpg`, `.jpeg` or `.png` in a folder, or None where there is none that can be read."""
+    paths = (folder / f"{name}{suffix}" for suffix in (".jpg", ".jpeg", ".png"))
+    data = next((read(path) for path in paths if path.is_file()), None)
+    if data is not None and data.startswith(_PNG):
         width, height = struct.unpack(">II", data[16:24])
         return width, height
     try:
-        return jpeg.dimensions(data)
+        return jpeg.dimensions(data) if data is not None else None
     except Rejected:
         return None
 
@@ -104,6 +99,7 @@ def _main(path: Path) -> Path:
         *sorted(path.glob("*.pto")),
         *sorted(each for each in path.glob("*") if each.suffix in _SUFFIXES),
         *sorted(path.glob("*/calibration.*")),
+        *sorted(path.glob("*.cal")),
     )
     found = next((each for each in candidates if each.is_file()), None)
     if found is None:
@@ -185,6 +181,6 @@ _DRAFTS: dict[Format, Callable[[_Found, Wish], Draft]] = {
     Format.OPENCV: lambda found, wish: opencv.draft(_lens_files(found.path, found.main), found.sizes, wish),
     Format.COLMAP: _colmap,
     Format.OPENSFM: _opensfm,
-    Format.NUSCENES: lambda found, _: nuscenes.draft(found.main.parent),
+    Format.NUSCENES: lambda found, _: nuscenes.draft(found.main),
     Format.DOUBLE_SPHERE: _double_sphere,
 }

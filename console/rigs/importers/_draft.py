@@ -1,5 +1,6 @@
 """What every parser makes of its file: cameras in the file's own frame, and what a person should know of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -38,6 +39,10 @@ class LensModel(StrEnum):
 
     FISHEYE = "fisheye"
     PINHOLE = "pinhole"
+
+
+PictureSize = Callable[[str], tuple[int, int] | None]
+"""A lens's name to the (width, height) of its picture, or None where there is none at hand."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,14 @@ Project = Callable[[Floats], Floats]
 WITHIN = 0.05
 """Pixels: a fit that is off by more anywhere in the image is refused unless a person allows it."""
 
-_DIRECTIONS, _STEPS = 180, 80
+_DIRECTIONS, _STEPS = 96, 60
 _SCAN = 600
 _HALVINGS = 30
 _ROUNDS = 12
 _WIDEST_PINHOLE = math.radians(87)
 _MARGIN = 1e-3
+_AT_EDGE = 0.5
+_SLOWEST = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +45,13 @@ def fitted(where: str, project: Project, size: tuple[int, int], aspect: float, r
 
     `aspect` is fy / fx. `Misconfigured` where neither of our models comes within `within` pixels everywhere.
     """
-    rays = _seen(where, project, size, reach)
+    rays, whole = _seen(where, project, size, reach)
     pixels = project(rays)
-    fits = [_closest(model, rays, pixels, aspect) for model in (_pinhole, _fisheye)]
+    fits = [_closest(model, rays, pixels, aspect) for model in ((_pinhole, _fisheye) if whole else (_fisheye,))]
     best = min(fits, key=lambda fit: fit.deviation)
     if not best.deviation <= within:
-        raise Misconfigured(
-            f"{where}: its lens model is not one of ours, and the closest of ours is off by {best.deviation:.3g} px"
-            f" (--within {within:g})"
-        )
+        off = f"is off by {best.deviation:.3g} px" if math.isfinite(best.deviation) else "cannot see all that it sees"
+        raise Misconfigured(f"{where}: its lens model is not one of ours, and the closest of ours {off} (--within {within:g})")
     return fits[0] if fits[0].deviation <= WITHIN / 10 else best
 
 
@@ -61,22 +61,29 @@ def deviation(lens: BrownConrady | KannalaBrandt, rays: Floats, pixels: Floats) 
     return float(np.linalg.norm(found - pixels, axis=-1).max()) if visible.all() else math.inf
 
 
-def _seen(where: str, project: Project, size: tuple[int, int], reach: float) -> Matrix:
-    """Return rays [N, 3] all over what the image sees: from the axis to its edge, or to where the model stops growing."""
+def _seen(where: str, project: Project, size: tuple[int, int], reach: float) -> tuple[Matrix, bool]:
+    """Return rays [N, 3] all over what the image sees, from the axis outwards, and whether that is the whole image.
+
+    It is not where the model all but stops growing, or the lens imaging, before the image ends: only Kannala-Brandt can say so.
+    """
     around = np.linspace(-np.pi, np.pi, _DIRECTIONS, endpoint=False)
     corners = np.arctan2(np.array([-1, -1, 1, 1]) * size[1], np.array([-1, 1, -1, 1]) * size[0])
     directions = np.concatenate([around, corners])
     limits = _limits(project, directions, size, reach)
     if limits.min() <= 0:
         raise Misconfigured(f"{where} sees nothing: its optical axis meets no pixel of its {size[0]} x {size[1]} image")
-    return _rays(directions[:, None], limits[:, None] * np.linspace(1 / _STEPS, 1, _STEPS)).reshape(-1, 3)
+    ends = project(_rays(directions, limits))
+    whole = np.minimum(ends + 0.5, np.array(size) - 0.5 - ends).min(axis=-1) < _AT_EDGE
+    rays = _rays(directions[:, None], limits[:, None] * np.linspace(1 / _STEPS, 1, _STEPS)).reshape(-1, 3)
+    return rays, bool(whole.all())
 
 
 def _limits(project: Project, directions: Matrix, size: tuple[int, int], reach: float) -> Matrix:
     """Return per direction the largest angle off axis, in radians, up to which the image sees: float64 [D]."""
     angles = np.linspace(0, reach, _SCAN)
     pixels = project(_rays(directions[:, None], angles[None]))
-    growing = np.diff(np.linalg.norm(pixels - pixels[:, :1], axis=-1), axis=1) > 0
+    steps = np.diff(np.linalg.norm(pixels - pixels[:, :1], axis=-1), axis=1)
+    growing = steps > _SLOWEST * steps[:, :1]
     usable = _inside(pixels, size) & np.concatenate([np.ones((len(directions), 1), bool), growing], axis=1)
     last = np.where(usable.all(axis=1), _SCAN, np.argmin(usable, axis=1)) - 1
     low, high = angles[np.maximum(last, 0)], angles[np.minimum(last + 1, _SCAN - 1)]
@@ -108,6 +115,8 @@ def _closest(model: "_Model", rays: Matrix, pixels: Floats, aspect: float) -> Fi
         lens = lens_of(solution)
         fit = Fit(lens, deviation(lens, rays, pixels)) if lens is not None else best
         best = min(best, fit, key=lambda each: each.deviation)
+        if best.deviation <= WITHIN / 10:
+            break
         weights = _heavier(weights, np.linalg.norm((design @ solution - targets) * (1, aspect), axis=-1))
     return best
 

@@ -46,6 +46,8 @@ def read_text(path: Path) -> str:
 
 def parse(text: str, name: str) -> Any:
     """Return what JSON or YAML, OpenCV's dialect included, says."""
+    if text.lstrip().startswith("<"):
+        raise Misconfigured(f"{name} is XML, which is not read: let cv2.FileStorage write it as YAML")
     if name.lower().endswith(".json"):
         try:
             return json.loads(text)
@@ -65,10 +67,12 @@ def document(path: Path) -> Any:
 def numbers(where: str, field: str, value: Any, shape: tuple[int, ...] | None = None) -> Matrix:
     """Return `value` (lists, a flat list, or a mapping with `data`) as finite float64 numbers of that shape."""
     data = value["data"] if isinstance(value, dict) and "data" in value else value
+    if data is None or (isinstance(data, list) and None in data):
+        raise Misconfigured(f"{where}: {field} is missing")
     try:
         found = np.asarray(data, np.float64)
     except (TypeError, ValueError) as error:
-        raise Misconfigured(f"{where}: {field} is missing or not numbers") from error
+        raise Misconfigured(f"{where}: {field} is not made of numbers") from error
     if not np.isfinite(found).all():
         raise Misconfigured(f"{where}: {field} holds a number that is not finite")
     if shape is not None and found.size != math.prod(shape):

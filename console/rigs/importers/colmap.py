@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from console.rigs.importers import _models
-from console.rigs.importers._draft import Axes, Camera, Draft, Format, Matrix, Pose, Wish
+from console.rigs.importers._draft import Axes, Camera, Draft, Format, Matrix, PictureSize, Pose, Wish
 from console.rigs.importers._text import image_size, numbers
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.rig import BrownConrady, KannalaBrandt
@@ -53,10 +53,8 @@ def listed_cameras(text: str) -> dict[int, Listed]:
         raise Misconfigured(f"cameras.txt: a line is not CAMERA_ID MODEL WIDTH HEIGHT PARAMS ({error})") from error
 
 
-def draft(
-    document: list[dict[str, Any]], listed: Mapping[int, Listed], sizes: Mapping[str, tuple[int, int]], wish: Wish
-) -> Draft:
-    """Read the one rig of a rig_config.json; `sizes` knows pictures by lens name."""
+def draft(document: list[dict[str, Any]], listed: Mapping[int, Listed], sizes: PictureSize, wish: Wish) -> Draft:
+    """Read the one rig of a rig_config.json; `sizes` is asked where cameras.txt knows none."""
     if len(document) != 1:
         raise Misconfigured(f"rig_config.json holds {len(document)} rigs: keep the one to import")
     entries = document[0].get("cameras")
@@ -91,9 +89,9 @@ def _row(index: int, entry: Mapping[str, Any], listed: Mapping[int, Listed], cou
     return listed[sorted(listed)[index]] if len(listed) == count else None
 
 
-def _camera(name: str, entry: Mapping[str, Any], row: Listed | None, sizes: Mapping[str, tuple[int, int]], wish: Wish) -> Camera:
+def _camera(name: str, entry: Mapping[str, Any], row: Listed | None, sizes: PictureSize, wish: Wish) -> Camera:
     where = f"camera {name}"
-    size = row.size if row else wish.size or sizes.get(name)
+    size = row.size if row else wish.size or sizes(name)
     if size is None:
         raise Misconfigured(
             f"{where}: rig_config.json does not say how large its images are:"

@@ -34,15 +34,15 @@ def nuscenes_rig(directory: Path) -> Rig:
 
     The rig's origin is the mean of the lenses' places; its height is the origin's height over the ego frame's ground.
     """
-    return _assemble.assembled(draft(directory), Wish()).rig
+    return _assemble.assembled(draft(directory / "calibration.json"), Wish()).rig
 
 
-def draft(directory: Path) -> Draft:
-    """Read the same as it stands."""
-    cameras = _calibration(directory)
+def draft(path: Path) -> Draft:
+    """Read the same from a file beside its images, as it stands."""
+    cameras = _calibration(path)
     return Draft(
         Format.NUSCENES,
-        tuple(_camera(name, camera, directory) for name, camera in sorted(cameras.items())),
+        tuple(_camera(name, camera, path.parent) for name, camera in sorted(cameras.items())),
         Axes.EGO,
         grounded=True,
     )
@@ -54,7 +54,7 @@ def nuscenes_drive(directory: Path, out: Path, survey: str, drive: str) -> Rig:
     `out` gets `rig.json`, `000001/<lens>.jpg` (the same bytes) and, last, `000001/capture.json`.
     """
     rig = nuscenes_rig(directory)
-    cameras = _calibration(directory)
+    cameras = _calibration(directory / "calibration.json")
     capture = out / "000001"
     capture.mkdir(parents=True, exist_ok=True)
     (out / "rig.json").write_text(rig.model_dump_json(indent=1))
@@ -83,8 +83,7 @@ def _when(cameras: dict[str, Any]) -> datetime:
     return datetime.fromtimestamp(min(stamps, default=0.0), UTC)
 
 
-def _calibration(directory: Path) -> dict[str, Any]:
-    path = directory / "calibration.json"
+def _calibration(path: Path) -> dict[str, Any]:
     try:
         cameras = json.loads(read(path))
     except ValueError as error:

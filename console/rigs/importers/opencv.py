@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from console.rigs.importers import _models
-from console.rigs.importers._draft import Camera, Draft, Format, LensModel, Pose, Wish
+from console.rigs.importers._draft import Camera, Draft, Format, LensModel, PictureSize, Pose, Wish
 from console.rigs.importers._text import camera_matrix, image_size, numbers
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.rig import BrownConrady, KannalaBrandt
@@ -40,8 +40,8 @@ def recognised(document: Any) -> bool:
     return isinstance(document, dict) and bool(_entries("", document))
 
 
-def draft(documents: Mapping[str, dict[str, Any]], sizes: Mapping[str, tuple[int, int]], wish: Wish) -> Draft:
-    """Read documents by lens name; `sizes` knows pictures, for documents that state no size."""
+def draft(documents: Mapping[str, dict[str, Any]], sizes: PictureSize, wish: Wish) -> Draft:
+    """Read documents by lens name; `sizes` is asked where a document states no size."""
     entries: dict[str, dict[str, Any]] = {}
     for name, document in documents.items():
         entries |= _entries(name, document)
@@ -67,9 +67,9 @@ def _of(entry: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     return next((entry[key] for key in keys if key in entry), None)
 
 
-def _camera(name: str, entry: dict[str, Any], sizes: Mapping[str, tuple[int, int]], wish: Wish) -> Camera:
+def _camera(name: str, entry: dict[str, Any], sizes: PictureSize, wish: Wish) -> Camera:
     where = f"camera {name}"
-    size = _size(where, entry) or wish.size or sizes.get(name)
+    size = _size(where, entry) or wish.size or sizes(name)
     if size is None:
         raise Misconfigured(f"{where}: its file does not say how large its images are: give --size WIDTHxHEIGHT or --images DIR")
     return Camera(name, size, _intrinsics(_models.Source(where, size, wish), entry, wish.lens_model), _pose(where, entry))

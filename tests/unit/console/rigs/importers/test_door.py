@@ -70,6 +70,7 @@ def test_a_rig_that_cannot_work_is_refused(rig: Rig, sentence: str, tmp_path: Pa
         ("calibration.json", "{", "is not JSON"),
         ("some.yaml", "a: [", "is not YAML"),
         ("some.yaml", "a: 3", "no known calibration is in there"),
+        ("front.xml", "<?xml version='1.0'?>", r"front\.xml is XML, which is not read"),
         ("lens.cal", "Ladybug", "format of Ladybug .cal files is not published"),
         ("rig.json", "\0\xff", "is not JSON"),
     ],

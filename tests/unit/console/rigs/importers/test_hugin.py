@@ -1,5 +1,6 @@
 """Hugin's projects, held against Hugin's own pano_trafo."""
 
+import math
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -141,6 +142,15 @@ def test_a_circular_fisheye_ends_at_its_crop(tmp_path: Path) -> None:
     outermost, _ = lenses.project(lens.intrinsics, np.array([np.sin(edge - 2e-3), 0, np.cos(edge - 2e-3)]))
     assert outermost[0] - lens.intrinsics.cx == pytest.approx(600, abs=2)
     assert _deviation(path, lens, reach=edge) < WITHIN
+
+
+@needs_hugin
+def test_a_polynomial_that_folds_inside_the_image_ends_the_lens_there(tmp_path: Path) -> None:
+    path = _written(tmp_path, Shot(v=70, abc=(0, -0.3, 0)))
+    lens = importers.load_rig(path, Wish(within=0.2)).lenses[0]
+    assert isinstance(lens.intrinsics, KannalaBrandt)
+    fold = math.atan(math.sqrt(1.3 / 0.9) * 600 / 800 * math.tan(math.radians(35)))
+    assert lens.intrinsics.max_theta == pytest.approx(fold, abs=0.05)
 
 
 @needs_hugin

@@ -109,3 +109,11 @@ def test_cameras_below_the_road_are_refused(cameras: dict[str, Any], tmp_path: P
         camera["cam2ego"][2][3] = -1
     with pytest.raises(Misconfigured, match="height_above_ground"):
         importers.nuscenes_rig(_written(cameras, tmp_path))
+
+
+def test_the_file_may_have_any_name(cameras: dict[str, Any], tmp_path: Path) -> None:
+    _written(cameras, tmp_path)
+    renamed = (tmp_path / "calibration.json").rename(tmp_path / "monday.json")
+    rig = importers.load_rig(renamed)
+    assert rig.rig_id.startswith("nuscenes-")
+    assert importers.load_rig(tmp_path) == rig
