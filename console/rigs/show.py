@@ -209,9 +209,9 @@ def _ground_view(rig: Rig, side: str, metres: int) -> GroundView | None:
     spot = metres * along + (0, rig.height_above_ground, 0)
     seen = [lens for lens in rig.lenses if _sees(lens, spot)]
     scales = [(_millimetres(lens, spot, across), _millimetres(lens, spot, along), lens.name) for lens in seen]
-    if not scales:
+    best = min(scales, key=lambda scale: scale[0] * scale[1], default=(np.inf, np.inf, ""))
+    if not np.isfinite(best[0] * best[1]):
         return None
-    best = min(scales, key=lambda scale: scale[0] * scale[1])
     return GroundView(side, metres, best[2], best[0], best[1])
 
 

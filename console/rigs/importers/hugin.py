@@ -52,6 +52,7 @@ class _Image:
     name: str
     values: dict[str, float]
     crop: tuple[int, int, int, int] | None
+    file: str
 
     def of(self, *keys: str) -> list[float]:
         return [self.values.get(key, 0.0) for key in keys]
@@ -80,6 +81,9 @@ def _notices(images: list[_Image]) -> list[str]:
         notices.append("Hugin's vignetting holds in linear light, before its response curve (Ra to Re), which is not read")
     if any(image.crop and image.values["f"] != _CIRCULAR for image in images):
         notices.append("crops of images that are no circular fisheyes were not read")
+    files = Counter(image.file for image in images)
+    if shared := [image.name for image in images if files[image.file] > 1]:
+        notices.append(f"{', '.join(shared)} lie on one picture: each lens needs a copy of it under its own name")
     if any(_vignette_is_elsewhere(image) for image in images):
         notices.append("a vignetting centre (Vx, Vy) lies off the optical centre (d, e): ours is taken around the optical centre")
     return notices
@@ -95,10 +99,10 @@ def _images(text: str) -> list[_Image]:
         (line, before) for before, line in zip(["", *text.splitlines()], text.splitlines(), strict=False) if line.startswith("i ")
     ]
     raw = [dict(_tokens(number, line)) for number, (line, _) in enumerate(lines)]
-    names = _names([line for line, _ in lines])
+    files = [match[1] if (match := _FILE.search(line)) else f"image{number}" for number, (line, _) in enumerate(lines)]
     images = [
-        _Image(name, {key: _resolved(number, key, raw) for key in raw[number]}, _crop(line))
-        for number, (name, (line, before)) in enumerate(zip(names, lines, strict=True))
+        _Image(name, {key: _resolved(number, key, raw) for key in raw[number]}, _crop(line), file)
+        for number, (name, file, (line, before)) in enumerate(zip(_names(files), files, lines, strict=True))
         if not (before.startswith("#-hugin") and before.rstrip().endswith("disabled"))
     ]
     if not images:
@@ -131,9 +135,8 @@ def _resolved(number: int, key: str, raw: list[dict[str, tuple[bool, float]]]) -
     return value
 
 
-def _names(lines: list[str]) -> list[str]:
+def _names(files: list[str]) -> list[str]:
     """Return the stem of every image's file, with the image's number where two share one."""
-    files = [match[1] if (match := _FILE.search(line)) else f"image{number}" for number, line in enumerate(lines)]
     stems = [PurePosixPath(file.replace("\\", "/")).stem for file in files]
     shared = Counter(stems)
     return [stem if shared[stem] == 1 else f"{stem}-{number}" for number, stem in enumerate(stems)]

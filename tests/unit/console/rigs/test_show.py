@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from console.rigs import show
-from panoveil.contracts.rig import BrownConrady, Lens, Rig
+from panoveil.contracts.rig import BrownConrady, KannalaBrandt, Lens, Rig
 from panoveil.pixels import lenses
 from tests.unit.services.stitcher import virtual
 
@@ -117,3 +117,12 @@ def test_labels_stand_on_the_coverage_map() -> None:
     for metres in (3, 10):
         row = round((0.5 + np.arctan(rig.height_above_ground / metres) / np.pi) * 360 - 0.5)
         assert (labelled[row] == 255).all(axis=-1).mean() > 0.9
+
+
+def test_a_spot_at_the_very_edge_of_a_lens_has_no_resolution() -> None:
+    edge = np.arctan2(10, 2.5)  # from straight down to the road 10 m ahead
+    model = KannalaBrandt(fx=300, fy=300, cx=499.5, cy=499.5, max_theta=float(edge) + 1e-6)
+    lens = Lens(name="down", width=1000, height=1000, intrinsics=model, rotation=virtual.turned(0, -90))
+    view = show.describe(Rig(rig_id="down", lenses=(lens,)))
+    assert {ground.metres for ground in view.ground} == {3, 5}
+    assert "Infinity" not in json.dumps(view.as_json())

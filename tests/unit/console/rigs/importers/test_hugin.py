@@ -198,6 +198,15 @@ def test_what_is_not_read_is_said(tmp_path: Path) -> None:
         assert any(said in notice for notice in notices), said
 
 
+def test_two_lenses_on_one_picture_are_told_apart(tmp_path: Path) -> None:
+    halves = [f'i w3000 h1500 f2 v380 r0 p0 y{180 * side} d{1500 * side - 750} n"both.jpg"' for side in (0, 1)]
+    path = tmp_path / "dual.pto"
+    path.write_text("\n".join(["# hugin project file", *halves]).replace("d-750", "d-740").replace("d750", "d740"))
+    imported = importers.import_rig(path)
+    assert [lens.name for lens in imported.rig.lenses] == ["both-0", "both-1"]
+    assert any("both-0, both-1 lie on one picture" in notice for notice in imported.notices)
+
+
 def test_images_switched_off_are_left_out_and_names_made_unique(tmp_path: Path) -> None:
     path = tmp_path / "project.pto"
     image = 'i w1600 h1200 f0 v70 r0 p0 y0 n"/data/a folder/front.jpg"'
