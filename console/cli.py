@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import cv2
 import typer
 from rich.console import Console
 
@@ -25,7 +24,7 @@ from console.evaluate.folder import Wish, evaluate_folder
 from console.evaluate.result import Result
 from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
-from console.rigs import importers, registry, show
+from console.rigs.cli import rig_app
 from console.stack import stack as stacks
 from panoveil.contracts.recipe import Obfuscator
 from panoveil.detection.views import PlanName
@@ -35,7 +34,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Turns the raw lens images of survey cars into published, anonymised 360° street panoramas.",
 )
-rig_app = typer.Typer(no_args_is_help=True, help="Rigs: lenses and their calibration.")
 app.add_typer(rig_app, name="rig")
 audit_app = typer.Typer(
     no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
@@ -267,52 +265,6 @@ def status(
         panoveil status --json | jq .
     """
     asyncio.run(statuses.show(statuses.settings(), drive, _OUT, as_json=as_json))
-
-
-@rig_app.command("show")
-def rig_show(
-    file: Annotated[Path, typer.Argument(help="A rig JSON, or a folder with a nuScenes-style calibration.json.")],
-    picture: Annotated[Path | None, typer.Option(help="Write the coverage map there, as PNG.")] = None,
-) -> None:
-    """Say what a rig sees: coverage, overlap and pixels a degree, by lens.
-
-    Examples:
-        panoveil rig show monday/rig.json --picture coverage.png
-    """
-    rig = importers.load_rig(file)
-    _OUT.print(str(show.describe(rig)), markup=False, highlight=False)
-    if picture is not None:
-        cv2.imwrite(str(picture), cv2.cvtColor(show.picture(rig), cv2.COLOR_RGB2BGR))
-
-
-@rig_app.command("import")
-def rig_import(
-    file: Annotated[Path, typer.Argument(help="A rig JSON, or a folder with a nuScenes-style calibration.json.")],
-) -> None:
-    """Check a rig and put it where the services look for it, in the running pipeline or on AWS.
-
-    Examples:
-        panoveil rig import monday/rig.json
-    """
-    rig = importers.load_rig(file)
-    asyncio.run(registry.store(rig, statuses.settings()))
-    _OUT.print(f"Imported {rig.rig_id}: {len(rig.lenses)} lenses.")
-
-
-@rig_app.command("drive")
-def rig_drive(
-    directory: Annotated[Path, typer.Argument(help="A folder with a nuScenes-style calibration.json and its images.")],
-    out: Annotated[Path, typer.Argument(help="Where the drive folder goes.")],
-    survey: Annotated[str, typer.Option(help="Name of the survey.")] = "import",
-    drive: Annotated[str, typer.Option(help="Name of the drive.")] = "nuscenes",
-) -> None:
-    """Turn one instant of a nuScenes-style folder into a drive folder.
-
-    Examples:
-        panoveil rig drive nuscenes6/ drive/ && panoveil demo --drive drive/ --width 4096
-    """
-    rig = importers.nuscenes_drive(directory, out, survey, drive)
-    _OUT.print(f"{out} is a drive of {rig.rig_id}; try: panoveil demo --drive {out}", soft_wrap=True)
 
 
 _Head = Annotated[str | None, typer.Option("--head", help="<sequence>:<hash>, as an earlier verification printed it.")]

@@ -130,3 +130,22 @@ def test_any_leading_shape_goes_through() -> None:
     assert visible.all()
     np.testing.assert_allclose(pixels, grid, atol=0.02)
     np.testing.assert_allclose(_unit(rays.astype(np.float64)), rays, atol=1e-6)
+
+
+def _opencv(lens: BrownConrady | KannalaBrandt, points: NDArray[np.float64]) -> NDArray[np.float64]:
+    still = np.zeros(3)
+    if isinstance(lens, KannalaBrandt):
+        bent = np.array([lens.k1, lens.k2, lens.k3, lens.k4])
+        return np.asarray(cv2.fisheye.projectPoints(points[None], still, still, _camera(lens), bent)[0][0], np.float64)
+    bent = np.array([lens.k1, lens.k2, lens.p1, lens.p2, lens.k3])
+    return np.asarray(cv2.projectPoints(points, still, still, _camera(lens), bent)[0][:, 0], np.float64)
+
+
+@given(lens=st.one_of(pinholes, fisheyes), seed=st.integers(0, 1000))
+def test_any_lens_is_opencvs(lens: BrownConrady | KannalaBrandt, seed: int) -> None:
+    points = np.random.default_rng(seed).normal(size=(300, 3)) * (1, 1, 2)
+    pixels, visible = lenses.project(lens, points)
+    expected = _opencv(lens, points)
+    comparable = visible & (points[:, 2] > 0.05) & (np.abs(pixels) < 20_000).all(axis=-1)  # the largest image there may be
+    assert comparable.any()
+    assert np.abs(expected - pixels)[comparable].max() < 0.05

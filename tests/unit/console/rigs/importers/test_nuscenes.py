@@ -8,7 +8,6 @@ import pytest
 from console.rigs import importers
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.messages import parse_manifest
-from panoveil.contracts.rig import BrownConrady, Lens, Rig
 from panoveil.pixels import jpeg
 
 # Ego axes: x forward, y left, z up. The columns say where the camera's x (right), y (down) and z (ahead) point.
@@ -86,7 +85,7 @@ def _spoiled(cameras: dict[str, Any], path: tuple[str | int, ...], value: object
         (("AHEAD", "cam2img", 0, 0), float("nan"), "camera AHEAD: cam2img must be 3 x 3 finite numbers"),
         (("AHEAD", "cam2img"), [[1, 2], [3, 4]], "camera AHEAD: cam2img must be 3 x 3 finite numbers"),
         (("AHEAD", "cam2img"), "none", "camera AHEAD: cam2img is missing or no matrix"),
-        (("AHEAD", "cam2img", 0, 0), 0, "camera AHEAD: fx"),
+        (("AHEAD", "cam2img", 0, 0), 0, "camera AHEAD: its camera matrix is singular"),
         (("AHEAD", "cam2img", 0, 2), 131.5, "camera AHEAD: cam2img does not belong to an image of 64 x 48"),
         (("AHEAD", "cam2ego", 0, 2), 0, "lens AHEAD: its rotation is no rotation matrix"),
         (("AHEAD", "cam2ego"), np.zeros((4, 4)).tolist(), "lens AHEAD: its rotation is no rotation matrix"),
@@ -112,44 +111,9 @@ def test_cameras_below_the_road_are_refused(cameras: dict[str, Any], tmp_path: P
         importers.nuscenes_rig(_written(cameras, tmp_path))
 
 
-def test_no_json_and_no_file_are_said(tmp_path: Path) -> None:
-    with pytest.raises(Misconfigured, match="cannot be read"):
-        importers.load_rig(tmp_path)
-    (tmp_path / "calibration.json").write_text("{")
-    with pytest.raises(Misconfigured, match="is not JSON"):
-        importers.load_rig(tmp_path / "calibration.json")
-
-
-def _own(**changes: object) -> Rig:
-    lens = Lens(
-        name="front",
-        width=64,
-        height=48,
-        intrinsics=BrownConrady(fx=40, fy=40, cx=31.5, cy=23.5),
-        rotation=((1, 0, 0), (0, 1, 0), (0, 0, 1)),
-    )
-    return Rig(rig_id="own", lenses=(lens.model_copy(update=changes),))
-
-
-def test_our_own_rig_is_read(tmp_path: Path) -> None:
-    (tmp_path / "rig.json").write_text(_own().model_dump_json())
-    assert importers.load_rig(tmp_path / "rig.json") == _own()
-
-
-@pytest.mark.parametrize(
-    ("rig", "sentence"),
-    [
-        (_own(rotation=((2, 0, 0), (0, 1, 0), (0, 0, 1))), "lens front: its rotation"),
-        (_own(intrinsics=BrownConrady(fx=40, fy=40, cx=-9000, cy=23)), "lens front sees nothing"),
-    ],
-)
-def test_a_rig_that_cannot_work_is_refused(rig: Rig, sentence: str, tmp_path: Path) -> None:
-    (tmp_path / "rig.json").write_text(rig.model_dump_json())
-    with pytest.raises(Misconfigured, match=sentence):
-        importers.load_rig(tmp_path / "rig.json")
-
-
-def test_what_is_no_rig_is_said(tmp_path: Path) -> None:
-    (tmp_path / "rig.json").write_text('{"rig_id": "x"}')
-    with pytest.raises(Misconfigured, match="lenses: Field required"):
-        importers.load_rig(tmp_path / "rig.json")
+def test_the_file_may_have_any_name(cameras: dict[str, Any], tmp_path: Path) -> None:
+    _written(cameras, tmp_path)
+    renamed = (tmp_path / "calibration.json").rename(tmp_path / "monday.json")
+    rig = importers.load_rig(renamed)
+    assert rig.rig_id.startswith("nuscenes-")
+    assert importers.load_rig(tmp_path) == rig
