@@ -1,22 +1,16 @@
 """Lens images to panorama: every pixel sampled once, seams mixed where they are, in strips that stay in the processor's cache."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from services.stitcher import photometry
+from services.stitcher.spread import Spread
 from services.stitcher.tables import STRIP, Patch, Run, Tables
 
 Image = NDArray[np.uint8]
-Spread = Callable[[Callable[[int], None], Iterable[int]], None]
-"""Calls a function for every number, in whatever threads it likes, and returns when all are done."""
-
-
-def one_by_one(work: Callable[[int], None], numbers: Iterable[int]) -> None:
-    """Spread work over no other thread."""
-    for number in numbers:
-        work(number)
 
 
 def compose(
@@ -56,12 +50,7 @@ def _draw(panorama: Image, frame: Image, curve: NDArray[np.uint8] | None, patch:
 
 def _sample(frame: Image, curve: NDArray[np.uint8] | None, patch: Patch, place: tuple[slice, slice]) -> Image:
     sampled = cv2.remap(frame, patch.fixed[place], patch.fraction[place], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    if curve is None:
-        return sampled  # type: ignore[return-value]
-    if patch.shade is None:
-        return cv2.LUT(sampled, curve)  # type: ignore[return-value]
-    shade = cv2.cvtColor(patch.shade[place], cv2.COLOR_GRAY2RGB)
-    return cv2.LUT(np.multiply(sampled, shade, dtype=np.uint16), curve)  # type: ignore[return-value]
+    return photometry.corrected(np.asarray(sampled, np.uint8), None if patch.shade is None else patch.shade[place], curve)
 
 
 def _mix(target: Image, sampled: Image, alpha: NDArray[np.uint8]) -> None:

@@ -1,6 +1,6 @@
 """Frames of one capture to its panorama: a page of verbs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import Quality
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
-from panoveil.contracts.rig import Rig
-from services.stitcher import blend, fill, photometry, quality
+from panoveil.contracts.rig import Lens, Rig, Vec3
+from panoveil.pixels import light as photo
+from services.stitcher import blend, chromatic, fill, finish, photometry, quality, steady
+from services.stitcher.spread import Spread, one_by_one
 from services.stitcher.tables import Overview, Tables
 
 Image = NDArray[np.uint8]
@@ -29,21 +31,61 @@ class Panorama:
 
 
 def stitch(
-    frames: Mapping[str, Image], rig: Rig, recipe: StitchRecipe, tables: Tables, spread: blend.Spread = blend.one_by_one
+    frames: Mapping[str, Image],
+    rig: Rig,
+    recipe: StitchRecipe,
+    tables: Tables,
+    spread: Spread = one_by_one,
+    light: Floats | None = None,
 ) -> Panorama:
     """Return the panorama of one capture.
 
-    `frames` are uint8 [h, w, 3] RGB by lens name, in the rig's sizes; `spread` may call strips in other threads.
+    `frames` are uint8 [h, w, 3] RGB by lens name, in the rig's sizes; `spread` may call strips in other threads. `light` [L, 3] are the
+    gains of the lenses on top of the rig's calibration, unless told those that match the lenses with one another.
     `Rejected(FRAME_MISSING | WRONG_FRAME_SIZE)` where they do not fit the rig.
     """
     ordered = in_order(frames, rig)
-    views = _views(ordered, tables.overview)
-    gains = photometry.rig_gains(rig)
-    if recipe.exposure_match:
-        gains = gains * photometry.exposure_gains(_lit(views, gains), tables.overview.seen)
-    views = _lit(views, gains)
-    image = blend.compose(_reduced(ordered, tables), _curves(gains, tables), _backdrop(views, tables.overview), tables, spread)
-    return Panorama(image, quality.measure(image, views, tables.overview.seen))
+    views = look(ordered, rig, recipe, tables.overview)
+    matched = views.light(recipe).gains if light is None else light
+    shown = views.shown(matched)
+    aligned = [_aligned(frame, lens, recipe, spread) for frame, lens in zip(_reduced(ordered, tables), rig.lenses, strict=True)]
+    backdrop = finish.toned(_backdrop(shown, tables.overview), recipe.tone)
+    image = blend.compose(aligned, _curves(photometry.rig_gains(rig) * matched, rig, recipe, tables), backdrop, tables, spread)
+    measured = quality.measure(image, shown, tables.overview.seen)
+    return Panorama(finish.sharpened(image, recipe.sharpen, spread), measured)
+
+
+@dataclass(frozen=True, slots=True)
+class Views:
+    """A capture's lenses on the small panorama: linear in light, vignetting and calibrated gain undone, float32 [L, h, w, 3].
+
+    `usable` bool [L, h, w] says where they are neither clipped nor dark, `shares` [L, h, w] how much of each the panorama shows,
+    `response` what the panorama shows light with.
+    """
+
+    linear: Floats
+    usable: NDArray[np.bool_]
+    shares: Floats
+    response: Vec3
+
+    def light(self, recipe: StitchRecipe, neighbours: Sequence[steady.Neighbour] = ()) -> steady.Light:
+        """Return the light that the recipe gives the capture, among neighbours of its drive."""
+        wanted = {"match": recipe.exposure_match, "steady": recipe.steady}
+        return steady.of_capture(self.linear, self.usable, self.shares, neighbours, **wanted)
+
+    def shown(self, gains: Floats) -> Floats:
+        """Return the views under gains [L, 3] as the panorama shows them, 0-255."""
+        return photo.respond(self.response, self.linear * gains[:, None, None, :].astype(np.float32))
+
+
+def look(frames: list[Image], rig: Rig, recipe: StitchRecipe, overview: Overview) -> Views:
+    """Return the frames [h, w, 3] of a capture, in the rig's order, on the small panorama."""
+    sensed = np.stack([_view(frame, overview, index) for index, frame in enumerate(frames)])
+    usable = overview.seen & photometry.usable(sensed)
+    for view, lens, gains, shade in zip(sensed, rig.lenses, photometry.rig_gains(rig), overview.shades, strict=True):
+        light = photo.linear(lens.photometry.response, view) * gains.astype(np.float32)
+        view[:] = light * shade[..., None] if recipe.vignetting else light
+    return Views(sensed, usable, overview.shares, photometry.rig_response(rig))
 
 
 def in_order(frames: Mapping[str, Image], rig: Rig) -> list[Image]:
@@ -58,21 +100,14 @@ def in_order(frames: Mapping[str, Image], rig: Rig) -> list[Image]:
     return [frames[lens.name] for lens in rig.lenses]
 
 
-def _views(frames: list[Image], overview: Overview) -> Floats:
-    """Return every lens on the small panorama, vignetting undone: float32 [L, h, w, 3]."""
-    return np.stack([_view(frame, overview, index) for index, frame in enumerate(frames)])
-
-
-def _view(frame: Image, overview: Overview, index: int) -> Floats:
+def _view(frame: Image, overview: Overview, index: int) -> NDArray[np.float32]:
     thumbnail = _shrunk(frame, overview.shrink[index])
     seen = cv2.remap(thumbnail, overview.maps[index], None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
-    shaded: Floats = seen * overview.shades[index][..., None]
-    return shaded
+    return np.asarray(seen, np.float32)
 
 
-def _lit(views: Floats, gains: Floats) -> Floats:
-    lit: Floats = np.minimum(views * gains[:, None, None, :].astype(np.float32), 255)
-    return lit
+def _aligned(frame: Image, lens: Lens, recipe: StitchRecipe, spread: Spread) -> Image:
+    return chromatic.corrected(frame, lens, spread) if recipe.chromatic else frame
 
 
 def _reduced(frames: list[Image], tables: Tables) -> list[Image]:
@@ -88,9 +123,14 @@ def _shrunk(frame: Image, by: int) -> Image:
     return _shrunk(half, by // 2)  # type: ignore[arg-type]
 
 
-def _curves(gains: Floats, tables: Tables) -> list[NDArray[np.uint8] | None]:
-    peaks = {patch.lens: patch.shade_peak if patch.shade is not None else None for patch in tables.patches}
-    return [photometry.curve_table(own, peaks.get(index)) for index, own in enumerate(gains)]
+def _curves(gains: Floats, rig: Rig, recipe: StitchRecipe, tables: Tables) -> list[Image | None]:
+    peaks = {patch.lens: patch.shade_peak for patch in tables.patches if patch.shade is not None and recipe.vignetting}
+    shown = photometry.rig_response(rig)
+    responses = [lens.photometry.response for lens in rig.lenses]
+    return [
+        photometry.curve_table(own, peaks.get(index), response, recipe.tone, shown)
+        for index, (own, response) in enumerate(zip(gains, responses, strict=True))
+    ]
 
 
 def _backdrop(views: Floats, overview: Overview) -> NDArray[np.float32]:
