@@ -25,6 +25,7 @@ from console.evaluate.folder import Wish, evaluate_folder
 from console.evaluate.result import Result
 from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
+from console.rigs import calibrate as calibrations
 from console.rigs import importers, registry, show
 from console.stack import stack as stacks
 from panoveil.contracts.recipe import Obfuscator
@@ -313,6 +314,38 @@ def rig_drive(
     """
     rig = importers.nuscenes_drive(directory, out, survey, drive)
     _OUT.print(f"{out} is a drive of {rig.rig_id}; try: panoveil demo --drive {out}", soft_wrap=True)
+
+
+@rig_app.command("calibrate-photometry")
+def rig_calibrate_photometry(
+    drive: Annotated[Path, typer.Argument(help="A drive folder: rig.json and a folder a capture.")],
+    rig: Annotated[Path | None, typer.Option(help="The rig, where the drive folder has no rig.json or not this one.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the new rig goes; unset: <rig_id>.json in the working directory.")
+    ] = None,
+    captures: Annotated[int, typer.Option(min=3, help="At most so many captures, evenly spread.")] = 24,
+    picture: Annotated[Path | None, typer.Option(help="Write the fall-off curves there, as PNG.")] = None,
+) -> None:
+    """Estimate vignetting, gains and response of a rig's lenses from where they overlap, and write it as a new rig.
+
+    Moving things, parallax and clipped pixels are trimmed; every capture may have exposures of its own. Texture with grey in it (road,
+    walls, sky that is not clipped) is worth more than many captures of the same place.
+
+    Examples:
+        panoveil rig calibrate-photometry monday/
+        panoveil rig calibrate-photometry monday/ --captures 40 --out rig-p.json --picture fall-off.png
+    """
+
+    def on_capture(name: str, trouble: str) -> None:
+        _ERR.print(f"{name}: {trouble or 'read'}", markup=False, highlight=False, soft_wrap=True)
+
+    result = calibrations.calibrate(drive, rig, captures, on_capture)
+    target = out or Path(f"{result.after.rig_id}.json")
+    target.write_text(result.after.model_dump_json(indent=1))
+    _OUT.print(calibrations.table(result))
+    _OUT.print(f"{calibrations.told(result)}\nWrote {target}.", markup=False, highlight=False, soft_wrap=True)
+    if picture is not None:
+        cv2.imwrite(str(picture), cv2.cvtColor(calibrations.picture(result.after), cv2.COLOR_RGB2BGR))
 
 
 _Head = Annotated[str | None, typer.Option("--head", help="<sequence>:<hash>, as an earlier verification printed it.")]
