@@ -26,8 +26,8 @@ FORGOTTEN = 60.0
 _FADING = 8.0
 """Seconds in which a neighbour's say falls to 1/e."""
 
-_OWN = 0.6
-"""What a capture's own light weighs against a neighbour of the same instant: so the drive follows the light that is."""
+_OWN, _OWN_SHARE = 0.05, 0.18
+"""What a capture's own light weighs, at least and as a share of its neighbours: so the drive follows the light that is."""
 
 _SCENE = 0.35
 """Log ratio at which a jump is as likely the world's as the camera's; what is much larger is left alone."""
@@ -97,17 +97,17 @@ def _small(image: Floats) -> NDArray[np.float32]:
 def steadied(light: Light, neighbours: Sequence[Neighbour]) -> Light:
     """Return the light that the capture is to be given, near that of its neighbours and bounded.
 
-    With the log ratio d_i to a neighbour, t_i seconds away, the correction is sum(w_i d_i) / (w_own + sum(w_i)),
+    With the log ratio d_i to a neighbour, t_i seconds away, the correction is sum(w_i d_i) / (.05 + 1.18 sum(w_i)),
     w_i = exp(-t_i / 8 s) / (1 + (level of d_i / .35)^8): exponential smoothing that does not mind gaps, order or who is missing.
     """
-    total, correction = _OWN, np.zeros(3)
+    total, correction = 0.0, np.zeros(3)
     for neighbour in neighbours:
         ratio = _ratio(light, neighbour.light)
         if ratio is not None:
             weight = np.exp(-neighbour.seconds / _FADING) / (1 + (ratio.mean() / _SCENE) ** 8)
             total += float(weight)
             correction += weight * ratio
-    return light.under(light.gains * np.exp(_bounded(correction / total)))
+    return light.under(light.gains * np.exp(_bounded(correction / (_OWN + (1 + _OWN_SHARE) * total))))
 
 
 def _ratio(light: Light, other: Light) -> Floats | None:

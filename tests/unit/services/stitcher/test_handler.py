@@ -270,7 +270,7 @@ def _level(blobs: MemoryBlobs, capture: CaptureId, recipe: StitchRecipe = RECIPE
 async def test_a_jump_of_exposure_is_taken_out_along_a_drive(ports: Ports, blobs: MemoryBlobs, dimmed: CaptureReady) -> None:
     await handle(READY, ports)
     await handle(dimmed, ports)
-    assert 0.93 < _level(blobs, DIMMED) / _level(blobs, CAPTURE) < 0.97
+    assert 0.95 < _level(blobs, DIMMED) / _level(blobs, CAPTURE) < 0.99
 
 
 async def test_it_is_left_where_the_recipe_says_so(ports: Ports, blobs: MemoryBlobs, dimmed: CaptureReady) -> None:
