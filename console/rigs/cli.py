@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from console import status as statuses
+from console.rigs import calibrate as calibrations
 from console.rigs import importers, registry, show
 from console.rigs.importers import Axes, Format, LensModel, Pose, Wish
 
@@ -151,3 +152,35 @@ def _poses(yaws: str | None, layout: Path | None) -> dict[str, Pose]:
     if yaws is not None:
         return importers.poses_of_yaws(yaws)
     return importers.layout_of(layout) if layout is not None else {}
+
+
+@rig_app.command("calibrate-photometry")
+def rig_calibrate_photometry(
+    drive: Annotated[Path, typer.Argument(help="A drive folder: rig.json and a folder a capture.")],
+    rig: Annotated[Path | None, typer.Option(help="The rig, where the drive folder has no rig.json or not this one.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the new rig goes; unset: <rig_id>.json in the working directory.")
+    ] = None,
+    captures: Annotated[int, typer.Option(min=3, help="At most so many captures, evenly spread.")] = 24,
+    picture: Annotated[Path | None, typer.Option(help="Write the fall-off curves there, as PNG.")] = None,
+) -> None:
+    """Estimate vignetting, gains and response of a rig's lenses from where they overlap, and write it as a new rig.
+
+    Moving things, parallax and clipped pixels are trimmed; every capture may have exposures of its own. Texture with grey in it (road,
+    walls, sky that is not clipped) is worth more than many captures of the same place.
+
+    Examples:
+        panoveil rig calibrate-photometry monday/
+        panoveil rig calibrate-photometry monday/ --captures 40 --out rig-p.json --picture fall-off.png
+    """
+
+    def on_capture(name: str, trouble: str) -> None:
+        _ERR.print(f"{name}: {trouble or 'read'}", markup=False, highlight=False, soft_wrap=True)
+
+    result = calibrations.calibrate(drive, rig, captures, on_capture)
+    target = out or Path(f"{result.after.rig_id}.json")
+    target.write_text(result.after.model_dump_json(indent=1))
+    _OUT.print(calibrations.table(result))
+    _OUT.print(f"{calibrations.told(result)}\nWrote {target}.", markup=False, highlight=False, soft_wrap=True)
+    if picture is not None:
+        cv2.imwrite(str(picture), cv2.cvtColor(calibrations.picture(result.after), cv2.COLOR_RGB2BGR))

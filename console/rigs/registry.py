@@ -10,10 +10,11 @@ from panoveil.settings import Settings
 
 async def put_rig(rig: Rig, blobs: Blobs) -> None:
     """Write the rig into the registry; the same again changes nothing, a different one under its id is `Misconfigured`."""
-    ref, data = rig_key(rig.rig_id), rig.model_dump_json().encode()
-    if await blobs.head(ref) is not None and await blobs.get(ref) != data:
+    ref = rig_key(rig.rig_id)
+    if await blobs.head(ref) is None:
+        await blobs.put(ref, rig.model_dump_json().encode(), "application/json")
+    elif Rig.model_validate_json(await blobs.get(ref)) != rig:
         raise Misconfigured(f"Another calibration is known as {rig.rig_id}: give this one a rig_id of its own.")
-    await blobs.put(ref, data, "application/json")
 
 
 async def store(rig: Rig, settings: Settings) -> None:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-CODE_VERSION = "5"
+CODE_VERSION = "6"
 """Raised by hand when a change of code changes pixels; part of every recipe."""
 
 Obfuscator = Literal["inpaint", "fill", "mosaic_noise", "blur"]
@@ -57,7 +57,12 @@ class StitchRecipe(_Frozen):
     mode: Literal["fast", "best"] = Field(
         default="best", description="how near things are treated at seams: blended, or drawn as seen from between the lenses"
     )
-    exposure_match: bool = True
+    vignetting: bool = Field(default=True, description="undo the fall-off that the rig's calibration says")
+    chromatic: bool = Field(default=True, description="lay red and blue over green where the rig's calibration says they are not")
+    exposure_match: bool = Field(default=True, description="make the lenses of a capture agree where they overlap")
+    steady: bool = Field(default=True, description="take jumps of brightness and colour out of a drive")
+    tone: float = Field(default=0.0, ge=0, le=1, description="lifts deep shadows and gives the middle contrast; 0 is off")
+    sharpen: float = Field(default=0.0, ge=0, le=1, description="0 is off")
     seam_width: float = Field(default=3.0, gt=0, le=30, description="degrees over which two lenses are blended")
     jpeg_quality: int = Field(default=92, ge=50, le=100)
     proxy_distance: float = Field(default=15.0, gt=0, description="metres to what is not ground")

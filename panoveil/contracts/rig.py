@@ -7,10 +7,11 @@ Lens frame: x right, y down, z along the optical axis. `rotation` is the 3x3 mat
 
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 Vec3 = tuple[float, float, float]
 Matrix3 = tuple[Vec3, Vec3, Vec3]
+Shift = Annotated[float, Field(ge=-0.05, le=0.05)]
 
 
 class _Frozen(BaseModel):
@@ -51,13 +52,50 @@ Intrinsics = Annotated[BrownConrady | KannalaBrandt, Field(discriminator="model"
 
 
 class Photometry(_Frozen):
-    """Gain per channel (RGB) and radial fall-off: sensed = true * gain * (1 + v1 r^2 + v2 r^4 + v3 r^6).
+    """Gain per channel (RGB), radial fall-off and response: sensed = respond(true * gain * (1 + v1 r^2 + v2 r^4 + v3 r^6)).
 
-    r is the distance from the principal point divided by half the image diagonal.
+    r is the distance from the principal point divided by half the image diagonal. With x = light / 255 and u = 2 x - 1,
+    respond(x) = x + x (1 - x) (r1 + r2 u + r3 u^2): 0 and 1 stay, r1 lifts the middle, r2 makes an S, r3 bends both ends.
     """
 
     gain: Vec3 = (1.0, 1.0, 1.0)
     vignetting: Vec3 = (0.0, 0.0, 0.0)
+    response: Vec3 = (0.0, 0.0, 0.0)
+
+    @field_validator("response")
+    @classmethod
+    def _rises(cls, response: Vec3) -> Vec3:
+        slopes = [_slope(response, step / _SLOPES) for step in range(_SLOPES + 1)]
+        if min(slopes) < FLATTEST_RESPONSE:
+            at = 255 * slopes.index(min(slopes)) / _SLOPES
+            message = (
+                f"response {response} does not rise by {FLATTEST_RESPONSE} everywhere: its slope at {at:.0f} is {min(slopes):.3f}"
+            )
+            raise ValueError(message)
+        return response
+
+
+FLATTEST_RESPONSE = 0.05
+"""The least slope of a response: what is flatter cannot be undone in 8 bits."""
+
+_SLOPES = 256
+
+
+def _slope(response: Vec3, x: float) -> float:
+    """Return the derivative of the response at x in 0-1."""
+    first, second, third = response
+    u = 2 * x - 1
+    return 1 - u * (first + u * (second + u * third)) + x * (1 - x) * (2 * second + 4 * u * third)
+
+
+class Chromatic(_Frozen):
+    """Lateral chromatic aberration: of a point that green images at r, this channel lies at r (1 + c1 + c2 r^2).
+
+    r is measured from the principal point in half image diagonals; (c1, c2) for red and for blue.
+    """
+
+    red: tuple[Shift, Shift] = (0.0, 0.0)
+    blue: tuple[Shift, Shift] = (0.0, 0.0)
 
 
 class Lens(_Frozen):
@@ -70,6 +108,7 @@ class Lens(_Frozen):
     rotation: Matrix3
     position: Vec3 = (0.0, 0.0, 0.0)
     photometry: Photometry = Photometry()
+    chromatic: Chromatic = Chromatic()
 
 
 class Rig(_Frozen):

@@ -1,6 +1,6 @@
 """Lens images to panorama: every pixel sampled once, seams mixed where they are, in strips that stay in the processor's cache."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -9,26 +9,21 @@ from numpy.typing import NDArray
 
 from services.stitcher.layout import STRIP, Run
 from services.stitcher.sheets import Sheet, raise_nodes
+from services.stitcher.spread import Spread
 from services.stitcher.tables import Tables
 
 Image = NDArray[np.uint8]
-Spread = Callable[[Callable[[int], None], Iterable[int]], None]
-"""Calls a function for every number, in whatever threads it likes, and returns when all are done."""
-
-
-def one_by_one(work: Callable[[int], None], numbers: Iterable[int]) -> None:
-    """Spread work over no other thread."""
-    for number in numbers:
-        work(number)
 
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """What strips are drawn from: `frames` uint8 [h, w, 3] reduced, their correction `curves`, and per zone its two lenses' sheets."""
+    """What strips are drawn from: `frames` uint8 [h, w, 3] reduced and corrected, and per zone its two lenses' sheets.
+
+    `backdrop` uint8 [h + 2, w + 2, 3], on the tables' nodes, is what to show where no lens sees.
+    """
 
     tables: Tables
     frames: Sequence[Image]
-    curves: Sequence[NDArray[np.uint8] | None]
     backdrop: NDArray[np.uint8]
     bridges: Sequence[Mapping[int, Sheet]]
 
@@ -38,10 +33,7 @@ class Canvas:
 
 
 def compose(canvas: Canvas, spread: Spread) -> Image:
-    """Return the panorama uint8 [H, W, 3].
-
-    `canvas.backdrop` uint8 [h + 2, w + 2, 3], on the tables' nodes, is what to show where no lens sees.
-    """
+    """Return the panorama uint8 [H, W, 3]."""
     tables = canvas.tables
     panorama = np.empty((tables.height, tables.width, 3), np.uint8)
 
@@ -86,17 +78,7 @@ def _cells(step: int, rows: slice, run: Run) -> tuple[slice, slice]:
 
 
 def _sample(canvas: Canvas, lens: int, rows: slice, run: Run, target: Image | None = None) -> Image:
-    """Return what a lens shows in a run, corrected; into `target` where there is one."""
-    sheet, curve = canvas.sheet(lens, run), canvas.curves[lens]
-    fixed, fraction = sheet.map(rows, slice(run.left, run.right))
-    sampled = cv2.remap(canvas.frames[lens], fixed, fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE, dst=target if curve is None else None)
-    if curve is None:
-        return sampled  # type: ignore[return-value]
-    if canvas.tables.peaks[lens] is None:
-        return cv2.LUT(sampled, curve, dst=target)  # type: ignore[return-value]
-    shade = cv2.cvtColor(_shade(canvas.tables, lens, rows, run), cv2.COLOR_GRAY2RGB)
-    return cv2.LUT(np.multiply(sampled, shade, dtype=np.uint16), curve, dst=target)  # type: ignore[return-value]
-
-
-def _shade(tables: Tables, lens: int, rows: slice, run: Run) -> NDArray[np.uint8]:
-    return raise_nodes(tables.nodes.shades[lens], tables.step, *_cells(tables.step, rows, run))
+    """Return what a lens shows in a run; into `target` where there is one."""
+    fixed, fraction = canvas.sheet(lens, run).map(rows, slice(run.left, run.right))
+    frame = canvas.frames[lens]
+    return cv2.remap(frame, fixed, fraction, cv2.INTER_LINEAR, dst=target, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]

@@ -6,11 +6,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from panoveil import telemetry
 from panoveil.blobs import Blobs
@@ -29,15 +28,23 @@ from services.stitcher import tables
 from services.stitcher.carry import Drawing
 from services.stitcher.lens_views import plan
 from services.stitcher.lookout import look
-from services.stitcher.stitch import Panorama, in_order, stitch
+from services.stitcher.spread import Spread
+from services.stitcher.steady import Drives, Light
+from services.stitcher.stitch import Panorama, Views, in_order, stitch
+from services.stitcher.stitch import look as look_small
 
 STAGE = "stitcher"
+LIGHT = "stitcher.light"
+"""The ledger's name for the gains that a capture gets: fixed before it is stitched, so that whoever stitches it again makes the same."""
+
+GAINS: TypeAdapter[list[tuple[float, float, float]]] = TypeAdapter(list[tuple[float, float, float]])
+"""Reads and writes the gains of a capture's lenses, in the rig's order, as the ledger holds them."""
 
 
 MOST_INLINE = 500
 """Carried boxes in a message: about 75 kB, which DynamoDB (400 kB an item) and Kinesis (1 MB a record) take with room to spare."""
 
-Views = tuple[tuple[Crop, ...], ...]
+Crops = tuple[tuple[Crop, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +62,7 @@ class Rigs:
     def __init__(self, blobs: Blobs, recipe: StitchRecipe, cache: Path) -> None:
         self._blobs, self._recipe, self._cache = blobs, recipe, cache
         self._known: dict[str, Mounted] = {}
-        self._views: dict[tuple[str, SecondSource], Views] = {}
+        self._views: dict[tuple[str, SecondSource], Crops] = {}
         self._lock = asyncio.Lock()
 
     async def get(self, rig_id: str) -> Mounted:
@@ -66,7 +73,7 @@ class Rigs:
                 self._known[rig_id] = await asyncio.to_thread(self._load, rig)
             return self._known[rig_id]
 
-    async def views(self, rig_id: str, source: SecondSource) -> Views:
+    async def views(self, rig_id: str, source: SecondSource) -> Crops:
         """Return the views in which the rig's frames are looked at."""
         mounted = await self.get(rig_id)
         async with self._lock:
@@ -94,6 +101,7 @@ class Ports:
     rigs: Rigs
     workers: Executor = field(repr=False)
     detector: Detector | None = None
+    drives: Drives = field(default_factory=Drives)
 
 
 async def handle(message: CaptureReady, ports: Ports) -> None:
@@ -113,7 +121,8 @@ async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe
     mounted = await ports.rigs.get(message.rig_id)
     frames = await _frames(message, ports.blobs)
     carried = await _carried(frames, mounted, recipe, ports)
-    data, panorama = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers)
+    light = await _light(capture_id, message, frames, mounted, recipe, ports) if recipe.steady else None
+    data, panorama = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers, light)
     ref = stitched_key(str(capture_id), recipe.recipe_id)
     await ports.blobs.put(ref, data, "image/jpeg")
     telemetry.BYTES.labels(STAGE, "written").inc(len(data))
@@ -135,6 +144,38 @@ async def _carried(
     assert ports.detector is not None, "a recipe that looks at frames comes with a detector"
     views = await ports.rigs.views(mounted.rig.rig_id, recipe.second_source)
     return await look(in_order(frames, mounted.rig), mounted.drawing, views, recipe.second_source, ports.detector)
+
+
+async def _light(
+    capture_id: CaptureId,
+    message: CaptureReady,
+    frames: Mapping[str, NDArray[np.uint8]],
+    mounted: Mounted,
+    recipe: StitchRecipe,
+    ports: Ports,
+) -> NDArray[np.float64]:
+    """Return the gains of the capture's lenses, [L, 3]: those that the ledger knows, else what the drive around it asks for."""
+    drive, at = (capture_id.drive_id, recipe.recipe_id), message.captured_at
+    views = await asyncio.to_thread(_look_small, frames, mounted, recipe)
+    neighbours = ports.drives.near(drive, str(capture_id), at, len(mounted.rig.lenses))
+    light = await asyncio.to_thread(views.light, recipe, neighbours)
+    gains = await _fixed(capture_id, light, recipe, ports.ledger)
+    ports.drives.remember(drive, str(capture_id), at, light.under(gains))
+    return gains
+
+
+async def _fixed(capture_id: CaptureId, light: Light, recipe: StitchRecipe, ledger: Ledger) -> NDArray[np.float64]:
+    """Return the gains of whoever was first to say what this capture gets."""
+    known = await ledger.finished(capture_id, LIGHT, recipe.recipe_id)
+    if known is None:
+        own = GAINS.dump_json(GAINS.validate_python(np.round(light.gains, 6).tolist()))
+        known = await ledger.finish(capture_id, LIGHT, recipe.recipe_id, own)
+    return np.array(GAINS.validate_json(known), np.float64)
+
+
+def _look_small(frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe) -> Views:
+    with telemetry.measured(STAGE, "light"):
+        return look_small(in_order(frames, mounted.rig), mounted.rig, recipe, mounted.tables.overview)
 
 
 async def _put_elsewhere(carried: tuple[CarriedBox, ...], ref: BlobRef, blobs: Blobs) -> CarriedBoxes | None:
@@ -174,16 +215,20 @@ def _decode(data: bytes, frame: FrameRef) -> NDArray[np.uint8]:
 
 
 def _make(
-    frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe, workers: Executor
+    frames: Mapping[str, NDArray[np.uint8]],
+    mounted: Mounted,
+    recipe: StitchRecipe,
+    workers: Executor,
+    light: NDArray[np.float64] | None,
 ) -> tuple[bytes, Panorama]:
     with telemetry.measured(STAGE, "stitch"):
-        panorama = stitch(frames, mounted.rig, recipe, mounted.tables, _spread_over(workers))
+        panorama = stitch(frames, mounted.rig, recipe, mounted.tables, _spread_over(workers), light)
     with telemetry.measured(STAGE, "encode"):
         return jpeg.encode_patchable(panorama.image, recipe.jpeg_quality), panorama
 
 
-def _spread_over(workers: Executor) -> Any:
-    """Return a `blend.Spread` over a pool, which counts its threads' CPU seconds."""
+def _spread_over(workers: Executor) -> Spread:
+    """Return a `Spread` over a pool, which counts its threads' CPU seconds."""
 
     def spread(work: Callable[[int], None], numbers: Iterable[int]) -> None:
         def measured(number: int) -> None:

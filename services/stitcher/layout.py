@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.floating[Any]]
 
-STRIP = 64
+STRIP = 128
 """Rows of the panorama drawn at a time: few enough to stay in the processor's cache."""
 
-BLOCK = 32
+BLOCK = 16
 """Columns that are drawn alike."""
 
 _WIDEST = 2048

@@ -49,14 +49,14 @@ def _sharpness(panorama: NDArray[np.uint8]) -> float:
 
 
 def _clipped_share(panorama: NDArray[np.uint8]) -> float:
-    """Count on every fourth row and column pixels that are all black or have a channel at 255."""
-    some = panorama[::4, ::4]
+    """Count on every eighth row and column pixels that are all black or have a channel at 255."""
+    some = panorama[::8, ::8]
     highest = np.maximum(np.maximum(some[..., 0], some[..., 1]), some[..., 2])
     return float(np.mean((highest == 0) | (highest == 255)))  # noqa: PLR2004
 
 
 def _overlap_difference(views: Floats, seen: NDArray[np.bool_]) -> float:
-    lumas = views @ _LUMA
+    lumas, seen = views[:, ::2, ::2] @ _LUMA.astype(np.float32), seen[:, ::2, ::2]
     areas = _areas(seen.shape[1:])
     total, area = 0.0, 0.0
     for one, other in itertools.combinations(range(len(views)), 2):

@@ -25,6 +25,7 @@ from panoveil.contracts.rig import Lens, Rig
 from panoveil.pixels import equirect
 from panoveil.pixels.lenses import NOWHERE
 from services.stitcher import layout, proxy, seams
+from services.stitcher.photometry import Shade
 from services.stitcher.sheets import Sheet, padded
 from services.stitcher.zones import Zone, find_zones
 
@@ -62,21 +63,20 @@ class Nodes:
     """The coarse grid of a whole panorama, padded by a node on every side as `Sheet` wants it.
 
     `maps` float32 [L, h, w, 2] into the lenses' reduced images, `shares` float32 [L, h, w], `sees` uint8 [L, h, w] 1 where the lens
-    sees well, `shades` uint8 [L, h, w] the vignetting's correction, 255 standing for the lens's peak.
+    sees well.
     """
 
     maps: NDArray[np.float32]
     shares: NDArray[np.float32]
     sees: NDArray[np.uint8]
-    shades: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
 class Tables:
     """What stitching a rig needs.
 
-    `reduction` is the whole factor by which each lens's image is shrunk before it is sampled, `peaks` the correction that a shade of
-    255 stands for (None: the lens has no vignetting), `places` float64 [L, 3] the lens centres in the rig frame in metres, `runs` what
+    `reduction` is the whole factor by which each lens's image is shrunk before it is sampled, `shades` what undoes the vignetting of
+    lenses that have any, `places` float64 [L, 3] the lens centres in the rig frame in metres, `runs` what
     is drawn in every strip, and `zones` where seams are drawn from between the lenses.
     """
 
@@ -84,7 +84,7 @@ class Tables:
     step: int
     lenses: tuple[str, ...]
     reduction: tuple[int, ...]
-    peaks: tuple[float | None, ...]
+    shades: tuple[Shade | None, ...]
     places: NDArray[np.float64]
     nodes: Nodes
     overview: Overview
@@ -146,31 +146,29 @@ def _publish(rig: Rig, recipe: StitchRecipe, folder: Path) -> None:
 
 
 def _write(rig: Rig, recipe: StitchRecipe, folder: Path) -> None:
-    nodes, peaks = _nodes(rig, recipe)
+    nodes = _nodes(rig, recipe)
     if not nodes.shares.any():
         raise Rejected(Reason.UNKNOWN_RIG, f"no lens of rig {rig.rig_id} sees anything: check rotations and intrinsics")
     for field in fields(nodes):
         np.save(folder / f"nodes.{field.name}.npy", getattr(nodes, field.name))
+    peaks = [_write_shade(folder, lens, reduction(lens, recipe.width)) for lens in rig.lenses]
     shrink = _write_overview(folder, rig, recipe, nodes.shares)
     (folder / "plan.json").write_text(json.dumps({"peaks": peaks, "shrink": shrink}))
 
 
-def _nodes(rig: Rig, recipe: StitchRecipe) -> tuple[Nodes, list[float | None]]:
+def _nodes(rig: Rig, recipe: StitchRecipe) -> Nodes:
     step = step_of(recipe.width)
     degrees = 360 * step / recipe.width
     ends = proxy.points(equirect.rays(recipe.width // step), rig.height_above_ground, recipe.proxy_distance)
     found = [_through(lens, ends, 1.5 * degrees) for lens in rig.lenses]
     distances = np.stack([distance for distance, _ in found])
     shares = seams.weights(distances, degrees, recipe.seam_width) * _above_cap(distances.shape[1], recipe.nadir_cap)
-    shades, peaks = zip(*(_shade_nodes(lens, one[1], share) for lens, one, share in zip(rig.lenses, found, shares, strict=True)), strict=True)
     reduced = [(maps + 0.5) / reduction(lens, recipe.width) - 0.5 for lens, (_, maps) in zip(rig.lenses, found, strict=True)]
-    nodes = Nodes(
+    return Nodes(
         maps=_all_padded(reduced, np.float32),
         shares=_all_padded(list(shares), np.float32),
         sees=_all_padded(list(distances > 0), np.uint8),
-        shades=_all_padded(list(shades), np.uint8),
     )
-    return nodes, list(peaks)
 
 
 def step_of(width: int) -> int:
@@ -220,14 +218,14 @@ def _shade(lens: Lens, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
     return shade.astype(np.float32)
 
 
-def _shade_nodes(lens: Lens, maps: NDArray[np.float32], share: Floats) -> tuple[NDArray[np.uint8], float | None]:
-    """Return the correction on the nodes, uint8, and what 255 of it stands for."""
-    owned = share > 0
-    if not any(lens.photometry.vignetting) or not owned.any():
-        return np.full(share.shape, _OPAQUE, np.uint8), None
-    shade = _shade(lens, maps)
-    peak = float(shade[owned].max())
-    return np.rint(_OPAQUE * np.clip(shade / peak, 0, 1)).astype(np.uint8), peak
+def _write_shade(folder: Path, lens: Lens, by: int) -> float | None:
+    """Write what undoes the lens's vignetting on the pixels of its reduced frame; return what 255 of it stands for."""
+    if not any(lens.photometry.vignetting):
+        return None
+    across, down = (by * (np.arange(size // by, dtype=np.float32) + 0.5) - 0.5 for size in (lens.width, lens.height))
+    shade = _shade(lens, np.stack(np.meshgrid(across, down), axis=-1))
+    np.save(folder / f"shade.{lens.name}.npy", np.rint(_OPAQUE * shade / shade.max()).astype(np.uint8))
+    return float(shade.max())
 
 
 def reduction(lens: Lens, width: int, most: int = 8) -> int:
@@ -267,13 +265,17 @@ def _open(folder: Path, rig: Rig, recipe: StitchRecipe) -> Tables:
         step=step,
         lenses=tuple(lens.name for lens in rig.lenses),
         reduction=tuple(reduction(lens, recipe.width) for lens in rig.lenses),
-        peaks=tuple(plan["peaks"]),
+        shades=tuple(_open_shade(folder, lens, peak) for lens, peak in zip(rig.lenses, plan["peaks"], strict=True)),
         places=places,
         nodes=nodes,
         overview=Overview(**parts, shrink=tuple(plan["shrink"])),
         zones=zones,
         runs=layout.runs(nodes.shares, step, [zone.area for zone in zones]),
     )
+
+
+def _open_shade(folder: Path, lens: Lens, peak: float | None) -> Shade | None:
+    return None if peak is None else Shade(_mapped(folder / f"shade.{lens.name}.npy"), peak)
 
 
 def _mapped(path: Path) -> NDArray[Any]:

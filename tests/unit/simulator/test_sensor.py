@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from panoveil.contracts.rig import BrownConrady, Lens, Photometry
+from panoveil.contracts.rig import BrownConrady, Chromatic, Lens, Photometry
 from simulator.sensor import Sensor, exposures, sense, shading
 
 _QUIET = Sensor(read_noise=0, shot_noise=0, blur=0)
@@ -58,3 +58,20 @@ def test_exposures_differ_a_little_by_lens_and_stay_bounded() -> None:
     drawn = np.array([list(exposures(names, seed).values()) for seed in range(200)])
     assert np.log(drawn).std() == pytest.approx(0.05, rel=0.1)
     assert (np.abs(np.log(drawn)) <= 0.125 + 1e-9).all()
+
+
+def test_the_response_comes_last() -> None:
+    sensed = sense(_grey(100), _lens(Photometry(gain=(1.275, 1, 1), response=(0.4, 0, 0))), _QUIET, 1)
+    assert sensed[60, 80].tolist() == [153, 124, 124]
+
+
+def test_red_and_blue_lie_where_the_lateral_colour_says() -> None:
+    """A bright dot 60 pixels from the principal point, which is .6 half diagonals: red moves out by .72 px, blue in by .6 px."""
+    lens = _lens().model_copy(update={"chromatic": Chromatic(red=(0.012, 0), blue=(0, -0.01 / 0.36))})
+    picture = _grey(20)
+    picture[57:63, 136:144] = 220
+    sensed = sense(picture, lens, _QUIET, 1)[58:62].astype(float) - 20
+    centre = np.sum(sensed * np.arange(160)[:, None], axis=(0, 1)) / sensed.sum(axis=(0, 1)) - 79.5
+    assert centre[1] == pytest.approx(60, abs=0.01)
+    assert centre[0] - centre[1] == pytest.approx(0.72, abs=0.05)
+    assert centre[2] - centre[1] == pytest.approx(-0.6, abs=0.05)

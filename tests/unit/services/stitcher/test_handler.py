@@ -1,8 +1,9 @@
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from panoveil.pixels import jpeg
 from panoveil.streams import MemoryStreams
 from services.stitcher import handler
 from services.stitcher.handler import Ports, Rigs, handle
+from services.stitcher.steady import Drives
 from tests.unit.services.stitcher import virtual
 
 CAPTURE = CaptureId("fyn-2026", "car7-0601", "000001")
@@ -244,3 +246,63 @@ async def test_a_frame_too_few_is_the_captures_fault_when_looking_too(ports: Por
     with pytest.raises(Rejected) as caught:
         await handle(READY.model_copy(update={"frames": READY.frames[:2]}), _looking(ports, RectangleDetector()))
     assert caught.value.reason == Reason.FRAME_MISSING
+
+
+DIMMED = CaptureId("fyn-2026", "car7-0601", "000002")
+
+
+@pytest.fixture(name="dimmed")
+def the_same_place_a_second_later_under_another_exposure(blobs: MemoryBlobs) -> CaptureReady:
+    frames = []
+    for frame in READY.frames:
+        data = jpeg.encode((virtual.frames(RIG)[frame.lens] * 0.85).astype("uint8"), 95)
+        ref = raw_key(DIMMED, f"{frame.lens}.jpg")
+        blobs.objects[ref] = data
+        frames.append(FrameRef(lens=frame.lens, key=ref.key, sha256=hashlib.sha256(data).hexdigest(), size=len(data)))
+    later = READY.captured_at + timedelta(seconds=1)
+    return READY.model_copy(update={"capture_id": str(DIMMED), "captured_at": later, "frames": tuple(frames)})
+
+
+def _level(blobs: MemoryBlobs, capture: CaptureId, recipe: StitchRecipe = RECIPE) -> float:
+    return float(jpeg.decode(blobs.objects[stitched_key(str(capture), recipe.recipe_id)])[100:156].mean())
+
+
+async def test_a_jump_of_exposure_is_taken_out_along_a_drive(ports: Ports, blobs: MemoryBlobs, dimmed: CaptureReady) -> None:
+    await handle(READY, ports)
+    await handle(dimmed, ports)
+    assert 0.95 < _level(blobs, DIMMED) / _level(blobs, CAPTURE) < 0.99
+
+
+async def test_it_is_left_where_the_recipe_says_so(ports: Ports, blobs: MemoryBlobs, dimmed: CaptureReady) -> None:
+    plain = RECIPE.model_copy(update={"steady": False})
+    ports = replace(ports, recipe=_always(plain))
+    await handle(READY, ports)
+    await handle(dimmed, ports)
+    assert _level(blobs, DIMMED, plain) / _level(blobs, CAPTURE, plain) == pytest.approx(0.85, abs=0.01)
+    assert await ports.ledger.finished(DIMMED, handler.LIGHT, plain.recipe_id) is None
+
+
+async def test_another_task_without_the_drive_in_mind_makes_the_same_bytes(
+    ports: Ports, blobs: MemoryBlobs, dimmed: CaptureReady
+) -> None:
+    """The first task fixed the gains in the ledger and died before it was done."""
+    await handle(READY, ports)
+    await handle(dimmed, ports)
+    before = blobs.objects.pop(stitched_key(str(DIMMED), RECIPE.recipe_id))
+    ledger = MemoryLedger()
+    fixed = await ports.ledger.finished(DIMMED, handler.LIGHT, RECIPE.recipe_id)
+    assert fixed is not None
+    await ledger.finish(DIMMED, handler.LIGHT, RECIPE.recipe_id, fixed)
+    await handle(dimmed, replace(ports, ledger=ledger, drives=Drives()))
+    assert blobs.objects[stitched_key(str(DIMMED), RECIPE.recipe_id)] == before
+
+
+async def test_two_tasks_at_once_agree_on_the_first_ones_gains(ports: Ports, blobs: MemoryBlobs, dimmed: CaptureReady) -> None:
+    """One remembers the drive and the other does not; both write, and whoever is second writes the same."""
+    await handle(READY, ports)
+    forgetful = replace(ports, drives=Drives())
+    await asyncio.gather(handle(dimmed, forgetful), handle(dimmed, ports))
+    first, second = _sent(ports)[1:]
+    assert first.sha256 == second.sha256
+    data = blobs.objects[stitched_key(str(DIMMED), RECIPE.recipe_id)]
+    assert hashlib.sha256(data).hexdigest() == first.sha256

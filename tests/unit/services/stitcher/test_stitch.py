@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
-from panoveil.contracts.rig import Photometry, Rig
-from services.stitcher import tables
+from panoveil.contracts.rig import Chromatic, Photometry, Rig
+from panoveil.pixels import light as optics
+from services.stitcher import finish, tables
 from services.stitcher.stitch import Panorama, stitch
+from simulator.sensor import Sensor, sense
 from tests.unit.services.stitcher import virtual
 
 RECIPE = StitchRecipe(width=512)
@@ -47,6 +49,59 @@ def test_calibrated_vignetting_and_gain_are_undone(cache: Path) -> None:
     rig = virtual.ring(photometry=Photometry(gain=(1.1, 0.9, 1.0), vignetting=(-0.3, 0.05, 0)))
     known = _known(rig, cache)
     assert virtual.psnr(_stitched(rig, cache).image[known], virtual.truth(512)[known]) > 48
+
+
+def test_a_calibrated_response_is_undone_before_and_applied_after(cache: Path) -> None:
+    """Vignetting and gain multiply light: without the response the same calibration leaves several grey levels."""
+    response = (0.4, -0.2, 0.0)
+    rig = virtual.ring(photometry=Photometry(gain=(1.1, 0.9, 1.0), vignetting=(-0.4, 0.05, 0), response=response))
+    known = _known(rig, cache)
+    truth = optics.respond(response, virtual.truth(512))
+    blind = _with(rig, Photometry(gain=(1.1, 0.9, 1.0), vignetting=(-0.4, 0.05, 0)))
+    ours, without = (_stitched(each, cache, virtual.frames(rig)).image for each in (rig, blind))
+    assert virtual.psnr(ours[known], truth[known]) > 44
+    assert virtual.psnr(without[known], truth[known]) < 38
+
+
+def _with(rig: Rig, photometry: Photometry) -> Rig:
+    return rig.model_copy(update={"lenses": tuple(lens.model_copy(update={"photometry": photometry}) for lens in rig.lenses)})
+
+
+def test_vignetting_can_be_left_as_it_is(cache: Path) -> None:
+    rig = virtual.ring(photometry=Photometry(vignetting=(-0.4, 0.05, 0)))
+    left = _stitched(rig, cache, recipe=RECIPE.model_copy(update={"vignetting": False}))
+    plain = _with(rig, Photometry())
+    assert (left.image == _stitched(plain, cache, virtual.frames(rig)).image).all()
+
+
+def test_lateral_colour_is_undone_where_the_recipe_wants_it(cache: Path) -> None:
+    plain = virtual.ring()
+    fringes = Chromatic(red=(0.03, 0.02), blue=(-0.03, -0.02))
+    rig = plain.model_copy(update={"lenses": tuple(lens.model_copy(update={"chromatic": fringes}) for lens in plain.lenses)})
+    frames = {lens.name: sense(virtual.render(lens), lens, Sensor(read_noise=0, shot_noise=0, blur=0), 0) for lens in rig.lenses}
+    known = _known(rig, cache)
+    off = _stitched(rig, cache, frames, RECIPE.model_copy(update={"chromatic": False}))
+    truth = virtual.truth(512)[known]
+    assert virtual.psnr(off.image[known], truth) < 41
+    assert virtual.psnr(_stitched(rig, cache, frames).image[known], truth) > 48
+
+
+def test_the_gains_that_are_given_are_the_ones_used(cache: Path) -> None:
+    rig = virtual.ring()
+    light = np.full((5, 3), 0.8)
+    panorama = stitch(virtual.frames(rig), rig, RECIPE, tables.load(rig, RECIPE, cache), light=light)
+    known = _known(rig, cache) & (virtual.truth(512).max(axis=-1) < 170)
+    assert virtual.psnr(panorama.image[known], 0.8 * virtual.truth(512)[known]) > 48
+
+
+def test_tone_and_sharpening_are_the_recipes(cache: Path) -> None:
+    rig = virtual.ring()
+    plain = _stitched(rig, cache).image
+    toned = _stitched(rig, cache, recipe=RECIPE.model_copy(update={"tone": 1.0})).image
+    expected = finish.toned(plain.astype(float), 1.0)
+    assert np.abs(toned - expected).max() <= 2.5
+    sharp = _stitched(rig, cache, recipe=RECIPE.model_copy(update={"sharpen": 1.0})).image
+    assert (sharp == finish.sharpened(plain, 1.0)).all()
 
 
 def test_unequal_exposures_are_matched(cache: Path) -> None:

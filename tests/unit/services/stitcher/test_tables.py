@@ -7,8 +7,10 @@ import pytest
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
-from panoveil.contracts.rig import Rig
-from services.stitcher import tables
+from panoveil.contracts.rig import Photometry, Rig
+from panoveil.pixels import equirect, lenses
+from services.stitcher import proxy, tables
+from services.stitcher.sheets import raise_nodes
 from tests.unit.services.stitcher import virtual
 
 RECIPE = StitchRecipe(width=512)
@@ -35,11 +37,11 @@ def test_tables_are_byte_identical_wherever_they_are_built(tmp_path: Path) -> No
 def test_several_builders_at_once_leave_one_whole_table(tmp_path: Path) -> None:
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda _: tables.load(virtual.ring(2), RECIPE, tmp_path), range(3)))
-    assert [len(one.patches) for one in found] == [len(found[0].patches)] * 3
+    assert [one.runs for one in found] == [found[0].runs] * 3
     assert [path.name for path in tmp_path.iterdir()] == [tables.key(virtual.ring(2), RECIPE)]
 
 
-@pytest.mark.parametrize("victim", ["plan.json", "patch0.alpha.npy", "overview.maps.npy"])
+@pytest.mark.parametrize("victim", ["plan.json", "nodes.shares.npy", "overview.maps.npy"])
 @pytest.mark.parametrize("left", [0, 100])
 def test_damaged_tables_are_built_anew(tmp_path: Path, victim: str, left: int) -> None:
     tables.load(virtual.ring(2), RECIPE, tmp_path)
@@ -59,36 +61,50 @@ def test_the_key_follows_what_decides_the_tables_and_nothing_else() -> None:
     assert len({tables.key(rig, recipe) for recipe in [RECIPE, *others]} | {tables.key(higher, RECIPE)}) == 5
 
 
-def test_patches_lie_inside_the_panorama_and_maps_inside_the_images(tmp_path: Path) -> None:
+@pytest.mark.parametrize("width", [512, 1024, 4096])
+def test_maps_lie_inside_the_images_wherever_a_lens_has_a_share(tmp_path: Path, width: int) -> None:
     rig = virtual.dual_fisheye()
-    built = tables.load(rig, RECIPE, tmp_path)
-    assert built.height == 256
-    for patch in built.patches:
-        height, width = patch.alpha.shape
-        assert 0 <= patch.x <= patch.x + width <= 512
-        assert 0 <= patch.y <= patch.y + height <= 256
-        used = patch.fixed[patch.alpha > 0]
-        lens = rig.lenses[patch.lens]
+    built = tables.load(rig, RECIPE.model_copy(update={"width": width}), tmp_path)
+    rows, columns = slice(0, built.height), slice(0, width)
+    for index, lens in enumerate(rig.lenses):
+        fixed, _ = built.sheet(index).map(rows, columns)
+        used = fixed[built.sheet(index).shares(rows, columns) > 0]
         assert used.min() >= 0
         assert (used < (lens.width, lens.height)).all()
 
 
-def test_a_lens_that_looks_backwards_has_a_patch_at_either_end(tmp_path: Path) -> None:
-    built = tables.load(virtual.dual_fisheye(), RECIPE, tmp_path)
-    back = [patch for patch in built.patches if built.lenses[patch.lens] == "back"]
-    assert max(patch.x + patch.alpha.shape[1] for patch in back) == 512
-    assert min(patch.x for patch in back) == 0
+def test_every_pixel_maps_to_where_the_lens_sees_it_to_a_twentieth_of_a_pixel(tmp_path: Path) -> None:
+    """Against the projection itself, computed for every pixel instead of every node."""
+    rig, recipe = virtual.ring(size=1000), RECIPE.model_copy(update={"width": 4096})
+    built = tables.load(rig, recipe, tmp_path)
+    assert built.step == 8
+    rows, columns = slice(1024, 1152), slice(0, 4096)
+    points = proxy.points(equirect.rays(4096)[rows], rig.height_above_ground, recipe.proxy_distance)
+    for index, lens in enumerate(rig.lenses):
+        exact, _ = lenses.project(lens.intrinsics, points @ np.asarray(lens.rotation, np.float32))
+        sheet = built.sheet(index)
+        raised = raise_nodes(sheet.maps, 8, slice(128, 144), slice(0, 512))
+        astray = np.abs(raised - exact).max(axis=-1)[sheet.shares(rows, columns) > 0]
+        assert astray.size > 10_000
+        assert astray.max() < 0.05
 
 
-def test_runs_cover_exactly_where_alpha_is(tmp_path: Path) -> None:
-    for patch in tables.load(virtual.ring(3), RECIPE, tmp_path).patches:
-        covered = np.zeros(patch.alpha.shape, bool)
-        for row, runs in patch.runs.items():
-            for run in runs:
-                assert row <= patch.y + run.top < patch.y + run.bottom <= row + tables.STRIP
-                covered[run.top : run.bottom, run.left : run.right] = True
-                assert not run.opaque or (patch.alpha[run.top : run.bottom, run.left : run.right] == 255).all()
-        assert covered[patch.alpha > 0].all()
+def test_vignetting_is_undone_from_a_table_of_the_reduced_frame(tmp_path: Path) -> None:
+    rig = virtual.ring(2, size=1000, photometry=Photometry(vignetting=(-0.3, 0.05, 0.0)))
+    shade = tables.load(rig, RECIPE, tmp_path).shades[0]
+    assert shade is not None
+    assert shade.pixels.shape == (250, 250)
+    assert shade.pixels[125, 125] * shade.peak / 255 == pytest.approx(1, abs=0.01)
+    assert shade.pixels[0, 0] * shade.peak / 255 == pytest.approx(1 / (1 - 0.3 + 0.05), rel=0.02)
+
+
+def test_the_cap_hides_what_is_beneath_and_nothing_else(tmp_path: Path) -> None:
+    whole = tables.load(virtual.dual_fisheye(), RECIPE, tmp_path).overview.shares.sum(axis=0)
+    capped = tables.load(virtual.dual_fisheye(), RECIPE.model_copy(update={"nadir_cap": 30.0}), tmp_path).overview.shares.sum(axis=0)
+    from_nadir = 180 - (np.arange(256) + 0.5) / 256 * 180
+    assert (capped[from_nadir < 29] == 0).all()
+    np.testing.assert_array_equal(capped[from_nadir > 32], whole[from_nadir > 32])
+    assert whole[from_nadir < 29].mean() > 0.9
 
 
 def test_a_fine_lens_is_reduced_before_it_is_sampled(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panoveil.contracts.rig import BrownConrady, KannalaBrandt, Lens, Matrix3, Photometry, Rig
-from panoveil.pixels import equirect, lenses
+from panoveil.pixels import equirect, lenses, light
 from services.stitcher import proxy
 
 Image = NDArray[np.uint8]
@@ -70,7 +70,7 @@ def render(lens: Lens) -> Image:
     square = np.sum(offset**2, axis=-1) * 4 / (lens.width**2 + lens.height**2)
     fall_off = 1 + square * (first + square * (second + square * third))
     sensed: NDArray[np.float64] = world(rays) * fall_off[..., None] * np.asarray(lens.photometry.gain)
-    return np.rint(np.clip(sensed, 0, 255)).astype(np.uint8)
+    return np.rint(light.respond(lens.photometry.response, sensed)).astype(np.uint8)
 
 
 def render_proxy(lens: Lens, height: float, distance: float) -> Image:
