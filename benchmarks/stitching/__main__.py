@@ -172,7 +172,7 @@ def _show(figures: dict[str, Any]) -> None:
 
 def _scene_table(scene: str, scores: dict[str, dict[str, Any]]) -> Table:
     table = Table("", *scores, title=scene)
-    for key in next(iter(scores.values())):
+    for key in (key for key in next(iter(scores.values())) if key != "gains"):
         table.add_row(key, *(_cell(each[key]) for each in scores.values()))
     return table
 

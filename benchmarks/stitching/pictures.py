@@ -31,10 +31,13 @@ def write(folder: Path, scene: Scene, results: Mapping[str, Image], where: Regio
 
 
 def seams(where: Regions) -> list[float]:
-    """Return the yaws in degrees at which seams cross the horizon, from west to east."""
+    """Return the yaws in (-180, 180] at which seams cross the horizon, from west to east."""
     row = where.band[len(where.band) // 2]
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], row, [False]]).astype(np.int8))).reshape(-1, 2)
-    return [float(((first + end) / 2 / len(row) - 0.5) * 360) for first, end in edges if end - first > 1]
+    start = int(np.flatnonzero(~row)[0])
+    turned = np.concatenate([np.roll(row, -start), [False]]).astype(np.int8)
+    edges = np.flatnonzero(np.diff(turned, prepend=0)).reshape(-1, 2)
+    yaws = [((first + end) / 2 + start) / len(row) * 360 - 180 for first, end in edges]
+    return sorted(180 - (180 - float(yaw)) % 360 for yaw in yaws)
 
 
 def _crop(image: Image, yaw: float) -> Image:

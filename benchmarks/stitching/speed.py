@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,9 @@ def measure(scene: Scene, modes: Sequence[str], width: int, rounds: int, cache: 
     lines = {mode: Line(scene.rig, mode, width, cache) for mode in modes}
     floor = Floor(scene.rig, width, recipe(modes[0], width).jpeg_quality)
     tell(f"{rounds} rounds of CPU")
-    works: dict[str, Work] = {"floor": lambda: floor.work(scene.frames)}
-    works |= {mode: lambda line=line: line.alone(scene.frames) for mode, line in lines.items()}  # type: ignore[misc]
+    works: dict[str, Work] = {"floor": partial(floor.work, scene.frames)}
+    works |= {mode: partial(line.alone, scene.frames) for mode, line in lines.items()}
     seconds = in_turns(works, rounds)
-    del floor, works
     figures: dict[str, dict[str, Any]] = {"floor": {"cpu_s": _median(seconds["floor"])}}
     for mode, line in lines.items():
         tell(f"{mode} with two threads, and its memory")
