@@ -18,8 +18,8 @@ _TO_XYZ = np.array(
 def lab(rgb: Floats) -> NDArray[np.float32]:
     """Return CIELAB float32 [N, 3], L in 0..100, of sRGB [N, 3] in 0..255. OpenCV's own is off by up to .2."""
     coded = np.clip(np.asarray(rgb, np.float32) / 255, 0, 1)
-    light = np.where(coded > 0.04045, ((coded + 0.055) / 1.055) ** 2.4, coded / 12.92)
-    x, y, z = np.moveaxis(_bent(light @ _TO_XYZ.T), -1, 0)
+    light: Floats = np.where(coded > 0.04045, np.power((coded + 0.055) / 1.055, 2.4), coded / 12.92)
+    x, y, z = np.moveaxis(_bent(np.asarray(light @ _TO_XYZ.T, np.float32)), -1, 0)
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1).astype(np.float32)
 
 
