@@ -144,15 +144,14 @@ def _options() -> argparse.Namespace:
         "--panoramas", type=Path, help="a folder of equirectangular JPEGs instead of the project's own, if there are any"
     )
     parser.add_argument("--pictures", type=Path, help="a folder for pictures of every seam, side by side")
-    parser.add_argument("--captures", type=int, default=None, help="of the street, and real ones; 1 of each unless told")
+    parser.add_argument("--captures", type=int, default=1, help="of the street, and real ones")
     parser.add_argument("--modes", nargs="+", choices=MODES, default=list(MODES), help="of the stitcher")
     parser.add_argument("--rounds", type=int, default=5, help="how often a step is timed; the median counts")
     parser.add_argument("--without-hugin", action="store_true", help="leave nona and enblend out")
     parser.add_argument("--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), help="what to measure")
-    parser.add_argument("--quick", action="store_true", help="panoramas of 2048 pixels, one capture of each kind: a rough look")
+    parser.add_argument("--quick", action="store_true", help="panoramas of 2048 pixels: a rough look")
     options = parser.parse_args()
     options.width = options.width or (2048 if options.quick else 8192)
-    options.captures = options.captures or 1
     return options
 
 
