@@ -11,6 +11,7 @@ the truth: nobody can know a capture's exposure. Progress goes to standard error
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -18,7 +19,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from rich.table import Table
 
 from benchmarks.stitching import hugin, quality, speed
 from benchmarks.stitching.ours import MODES
-from benchmarks.stitching.scenes import REAL, first, scenes
+from benchmarks.stitching.scenes import REAL, Scene, first, scenes
 
 SECTIONS = ("speed", "quality")
 _NOT_INSTALLED = 78
@@ -58,18 +59,27 @@ def main() -> None:
 def measured(options: argparse.Namespace, work: Path, tell: Callable[[str], None]) -> dict[str, Any]:
     """Run the sections asked for; return what the JSON shows."""
     wish = quality.Wish(options.modes, not options.without_hugin, work / "tables", options.pictures, tell)
+    taken = _scenes(options, tell)
+    lead = next(taken)
     timed: dict[str, dict[str, Any]] = {}
     if "speed" in options.sections:
-        tell("rendering frames")
-        timed = speed.measure(first(options.width), options.modes, options.width, options.rounds, wish.cache, tell)
+        timed = speed.measure(lead, options.modes, options.width, options.rounds, wish.cache, tell)
     found = quality.Found()
     if "quality" in options.sections:
-        found = quality.compare(scenes(options.width, options.captures, _panoramas(options, tell), tell), wish)
-    if wish.with_hugin and not found.costs:
+        found = quality.compare(itertools.chain([lead], taken), wish)
+    elif wish.with_hugin:
         tell("nona and enblend")
         (work / "hugin").mkdir()
-        found.costs.append(hugin.run(first(options.width), options.width, work / "hugin")[1])
+        found.costs.append(hugin.run(lead, options.width, work / "hugin")[1])
     return _figures(options, timed, found)
+
+
+def _scenes(options: argparse.Namespace, tell: Callable[[str], None]) -> Iterator[Scene]:
+    """Yield what to stitch: the first is also what speed is measured on, and without a truth where nothing else is asked for."""
+    if "quality" in options.sections:
+        return scenes(options.width, options.captures, _panoramas(options, tell), tell)
+    tell("rendering frames")
+    return iter([first(options.width)])
 
 
 def _figures(options: argparse.Namespace, timed: dict[str, dict[str, Any]], found: quality.Found) -> dict[str, Any]:

@@ -6,7 +6,8 @@ Hugin's own polynomial, and the rig's gains go into exposure and white balance. 
 film-like response; `_LINEAR` are the coefficients that straighten it to half a grey level, so that gains divide as they should.
 
 Neither tool knows where lenses are, only where they look. nona interpolates by its default, bicubically, and writes
-uncompressed TIFFs; enblend has its defaults and is told that the panorama wraps.
+uncompressed TIFFs; enblend has its defaults and is told that the panorama wraps. Exposure is not optimised capture by capture
+(vig_optimize): that would cost more CPU still.
 """
 
 import resource
@@ -61,12 +62,6 @@ class Bent:
 def missing() -> list[str]:
     """Return which of the programs are not installed."""
     return [name for name in ("nona", "enblend", "pano_trafo") if shutil.which(name) is None]
-
-
-def stitched(scene: Scene, folder: Path) -> tuple[Image, Cost]:
-    """Return the panorama RGB uint8 [H, W, 3], black where no lens sees, and what it cost."""
-    width = scene.truth.shape[1]
-    return run(scene, width, folder)
 
 
 def run(scene: Scene, width: int, folder: Path) -> tuple[Image, Cost]:
