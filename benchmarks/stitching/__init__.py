@@ -1,0 +1,1 @@
+"""What stitching costs and how good it is, beside Hugin's nona and enblend."""
