@@ -68,7 +68,9 @@ class StitchRecipe(_Frozen):
     proxy_distance: float = Field(default=15.0, gt=0, description="metres to what is not ground")
     level: bool = Field(default=True, description="turn the panorama upright by the pose's pitch and roll")
     north: bool = Field(default=False, description="turn it by the pose's heading too: its middle looks north")
-    nadir_cap: float = Field(default=0.0, ge=0, le=60, description="degrees round the nadir that are filled over, for the car's roof")
+    nadir_cap: float = Field(
+        default=0.0, ge=0, le=60, description="degrees round the nadir that are filled over, for the car's roof"
+    )
     second_source: SecondSource | None = None
 
 

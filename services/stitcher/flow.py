@@ -37,7 +37,9 @@ def grays(frame: NDArray[np.uint8], every: int) -> Gray:
     return gray  # type: ignore[return-value]
 
 
-def bridged(zone: Zone, maps: NDArray[np.float32], lumas: Sequence[Gray], step: int, every: int, round_: int) -> tuple[Sheet, Sheet]:
+def bridged(
+    zone: Zone, maps: NDArray[np.float32], lumas: Sequence[Gray], step: int, every: int, round_: int
+) -> tuple[Sheet, Sheet]:
     """Return the sheets by which the zone's two lenses are drawn in it.
 
     `maps` float32 [2, h + 2, w + 2, 2] are the zone's nodes of the two lenses, `lumas` their images shrunk by `every`.
@@ -70,7 +72,9 @@ def _trust(one: Gray, other: Gray, there: Floats, back: Floats) -> NDArray[np.fl
     return (np.exp(-astray) * inside).astype(np.float32)
 
 
-def _displaced(zone: Zone, maps: NDArray[np.float32], flow: Floats, trust: Floats, step: int, every: int, round_: int) -> tuple[Sheet, Sheet]:
+def _displaced(
+    zone: Zone, maps: NDArray[np.float32], flow: Floats, trust: Floats, step: int, every: int, round_: int
+) -> tuple[Sheet, Sheet]:
     fine = min(step, 2 * every)
     ratio = step // fine
     rows, columns = slice(0, zone.rows), slice(0, zone.columns)

@@ -100,7 +100,9 @@ def test_vignetting_is_undone_from_a_table_of_the_reduced_frame(tmp_path: Path) 
 
 def test_the_cap_hides_what_is_beneath_and_nothing_else(tmp_path: Path) -> None:
     whole = tables.load(virtual.dual_fisheye(), RECIPE, tmp_path).overview.shares.sum(axis=0)
-    capped = tables.load(virtual.dual_fisheye(), RECIPE.model_copy(update={"nadir_cap": 30.0}), tmp_path).overview.shares.sum(axis=0)
+    capped = tables.load(virtual.dual_fisheye(), RECIPE.model_copy(update={"nadir_cap": 30.0}), tmp_path).overview.shares.sum(
+        axis=0
+    )
     from_nadir = 180 - (np.arange(256) + 0.5) / 256 * 180
     assert (capped[from_nadir < 29] == 0).all()
     np.testing.assert_array_equal(capped[from_nadir > 32], whole[from_nadir > 32])
