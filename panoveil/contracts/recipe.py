@@ -61,6 +61,9 @@ class StitchRecipe(_Frozen):
     chromatic: bool = Field(default=True, description="lay red and blue over green where the rig's calibration says they are not")
     exposure_match: bool = Field(default=True, description="make the lenses of a capture agree where they overlap")
     steady: bool = Field(default=True, description="take jumps of brightness and colour out of a drive")
+    detail: float = Field(
+        default=1.0, ge=0, le=1, description="in best mode: raises edges and calms noise in the frames; 0 is off"
+    )
     tone: float = Field(default=0.0, ge=0, le=1, description="lifts deep shadows and gives the middle contrast; 0 is off")
     sharpen: float = Field(default=0.0, ge=0, le=1, description="0 is off")
     seam_width: float = Field(default=3.0, gt=0, le=30, description="degrees over which two lenses are blended")

@@ -7,6 +7,7 @@ which leaves the first lens alone where it draws alone. Where the flow cannot be
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import cv2
@@ -32,9 +33,14 @@ def grays(frame: NDArray[np.uint8], every: int) -> Gray:
     """Return a frame uint8 [h, w, 3] as luma, shrunk by `every`, a power of two."""
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
     while every > 1:
-        height, width = gray.shape[0] // 2, gray.shape[1] // 2
-        gray, every = cv2.resize(gray[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA), every // 2
+        gray, every = halved(gray), every // 2
     return gray  # type: ignore[return-value]
+
+
+def halved(gray: Gray) -> Gray:
+    """Return an image at half its size."""
+    height, width = gray.shape[0] // 2, gray.shape[1] // 2
+    return cv2.resize(gray[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
 
 def bridged(
@@ -44,10 +50,14 @@ def bridged(
 
     `maps` float32 [2, h + 2, w + 2, 2] are the zone's nodes of the two lenses, `lumas` their images shrunk by `every`.
     """
-    factor = step // every
-    seen = [_looked_at(luma, nodes, factor, every) for luma, nodes in zip(lumas, maps, strict=True)]
-    flow, trust = between_views(*seen)
+    flow, trust = between_views(*views(zone, maps, lumas, step, every))
     return _displaced(zone, maps, flow, trust, step, every, round_)
+
+
+def views(zone: Zone, maps: NDArray[np.float32], lumas: Sequence[Gray], step: int, every: int) -> tuple[Gray, Gray]:
+    """Return the zone as its two lenses see it, a sample every `every` pixels; arguments as for `bridged`."""
+    one, other = (_looked_at(luma, nodes, step // every, every) for luma, nodes in zip(lumas, maps, strict=True))
+    return one, other
 
 
 def _looked_at(luma: Gray, nodes: NDArray[np.float32], factor: int, every: int) -> Gray:
@@ -60,16 +70,22 @@ def between_views(one: Gray, other: Gray) -> tuple[NDArray[np.float32], NDArray[
     search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     there = search.calc(one, other, None)
     back = search.calc(other, one, None)
-    return there, _trust(one, other, there, back)
+    return there, _trust(there, back)
 
 
-def _trust(one: Gray, other: Gray, there: Floats, back: Floats) -> NDArray[np.float32]:
-    height, width = one.shape
-    place = np.stack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)), axis=-1) + there
-    returned = cv2.remap(back, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    astray = np.sum((there + returned) ** 2, axis=-1)
-    inside = (place[..., 0] > 0) & (place[..., 0] < width - 1)
-    return (np.exp(-astray) * inside).astype(np.float32)
+def _trust(there: Floats, back: Floats) -> NDArray[np.float32]:
+    """Return how far a flow leads back to where it came from, [h, w]: 1 within a fraction of a sample, 0 from two on or outside."""
+    place = grid(there.shape[:2]) + there
+    returned = cv2.remap(back, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(1e3, 1e3))  # type: ignore[call-overload]
+    astray = there + returned
+    trust: NDArray[np.float32] = 1.25 - 0.5 * cv2.magnitude(astray[..., 0], astray[..., 1])
+    return np.clip(trust, 0, 1)
+
+
+@lru_cache(maxsize=64)
+def grid(shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Return where each cell is, (x, y) float32 [h, w, 2]."""
+    return np.stack(np.meshgrid(*(np.arange(size, dtype=np.float32) for size in (shape[1], shape[0]))), axis=-1)
 
 
 def _displaced(
@@ -93,8 +109,7 @@ def _displaced(
 
 def _positions(shape: tuple[int, ...], ratio: int) -> NDArray[np.float32]:
     """Return where the fine cells, with their margin, lie among the nodes with theirs: (x, y) float32 [h, w, 2]."""
-    across, down = ((np.arange(size, dtype=np.float32) - 0.5) / ratio + 0.5 for size in (shape[1], shape[0]))
-    return np.stack(np.meshgrid(across, down), axis=-1)
+    return (grid(shape[:2]) - np.float32(0.5)) / np.float32(ratio) + np.float32(0.5)
 
 
 def _with_margin(cells: Floats) -> NDArray[np.float32]:

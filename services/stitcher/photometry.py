@@ -33,7 +33,7 @@ _ALIKE = 16
 _FLOOR = 0.003
 """No overlap tells a log gain better than this."""
 
-_KNEE, _PEAK = 200.0, 310.0
+_KNEE, _PEAK = 235.0, 290.0
 _LIFTED_FROM = 180.0
 
 

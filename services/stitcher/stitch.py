@@ -1,6 +1,6 @@
 """Frames of one capture to its panorama: a page of verbs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +14,12 @@ from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Lens, Rig, Vec3
 from panoveil.pixels import light as photo
-from services.stitcher import blend, chromatic, fill, finish, flow, photometry, quality, steady
+from services.stitcher import blend, chromatic, detail, fill, finish, flow, photometry, quality, scene, steady
 from services.stitcher.photometry import Shade
 from services.stitcher.sheets import Sheet, padded
 from services.stitcher.spread import Spread, one_by_one
 from services.stitcher.tables import Overview, Tables
+from services.stitcher.zones import Zone
 
 Image = NDArray[np.uint8]
 Floats = NDArray[np.floating[Any]]
@@ -57,7 +58,7 @@ def stitch(
     shown = views.shown(matched)
     corrected = _corrected(ordered, photometry.rig_gains(rig) * matched, rig, recipe, tables, spread)
     backdrop = _to_nodes(finish.toned(_backdrop(shown, tables.overview), recipe.tone), tables)
-    image = blend.compose(blend.Canvas(tables, corrected, backdrop, _bridges(corrected, tables, spread)), spread)
+    image = _drawn(corrected, backdrop, rig, recipe, tables, spread)
     measured = quality.measure(image, shown, tables.overview.seen)
     return Panorama(finish.sharpened(image, recipe.sharpen, spread), measured)
 
@@ -128,7 +129,8 @@ def _corrected(frames: list[Image], gains: Floats, rig: Rig, recipe: StitchRecip
         reduced = [chromatic.corrected(frame, lens, spread) for frame, lens in zip(reduced, rig.lenses, strict=True)]
     shades = tables.shades if recipe.vignetting else (None,) * len(frames)
     curves = _curves(gains, rig, recipe, shades)
-    return [photometry.corrected(*one, spread) for one in zip(reduced, shades, curves, strict=True)]
+    lit = [photometry.corrected(*one, spread) for one in zip(reduced, shades, curves, strict=True)]
+    return [detail.refined(frame, recipe.detail, spread) for frame in lit] if recipe.mode == "best" else lit
 
 
 def _shrunk(frame: Image, by: int) -> Image:
@@ -148,23 +150,31 @@ def _curves(gains: Floats, rig: Rig, recipe: StitchRecipe, shades: Sequence[Shad
     ]
 
 
-def _bridges(frames: list[Image], tables: Tables, spread: Spread) -> list[Mapping[int, Sheet]]:
-    """Return for every zone by which maps its two lenses are drawn in it."""
+def _drawn(frames: list[Image], backdrop: Image, rig: Rig, recipe: StitchRecipe, tables: Tables, spread: Spread) -> Image:
+    """Return the panorama; in best mode by the street that the frames show, and at seams from between the lenses."""
+    if not tables.zones:
+        return blend.compose(blend.Canvas(tables, frames, backdrop, ()), spread)
     every = flow.sampling(tables.width, tables.step)
-    lumas: dict[int, Image] = {}
-    bridges: list[Mapping[int, Sheet]] = [{}] * len(tables.zones)
+    lumas = _each(lambda frame: flow.grays(frame, every), frames, spread)
+    street = scene.fit(tables, [flow.halved(luma) for luma in lumas], rig.height_above_ground, recipe.proxy_distance)
+    by = tables if street is None else scene.fitted(tables, street, rig.height_above_ground, recipe.proxy_distance)
 
-    def look(lens: int) -> None:
-        lumas[lens] = flow.grays(frames[lens], every)
+    def bridge(zone: Zone) -> dict[int, Sheet]:
+        pair = flow.bridged(zone, by.zone_maps(zone), [lumas[lens] for lens in zone.pair], by.step, every, by.width)
+        return dict(zip(zone.pair, pair, strict=True))
 
-    def bridge(number: int) -> None:
-        zone = tables.zones[number]
-        sheets = flow.bridged(zone, tables.zone_maps(zone), [lumas[lens] for lens in zone.pair], tables.step, every, tables.width)
-        bridges[number] = dict(zip(zone.pair, sheets, strict=True))
+    return blend.compose(blend.Canvas(by, frames, backdrop, _each(bridge, by.zones, spread)), spread)
 
-    spread(look, sorted({lens for zone in tables.zones for lens in zone.pair}))
-    spread(bridge, range(len(tables.zones)))
-    return bridges
+
+def _each(work: Callable[[Any], Any], things: Sequence[Any], spread: Spread) -> list[Any]:
+    """Return what the work makes of each thing, in order, in whatever threads."""
+    made: list[Any] = [None] * len(things)
+
+    def make(number: int) -> None:
+        made[number] = work(things[number])
+
+    spread(make, range(len(things)))
+    return made
 
 
 def _to_nodes(small: NDArray[np.float32], tables: Tables) -> Image:

@@ -38,9 +38,8 @@ OVERVIEW = 512
 """Width of the small panorama on which exposure, quality and the unseen parts are worked out."""
 
 _LARGEST_STEP = 8
-_NODES = 512
+_NODES = 1024
 _OPAQUE = 255
-_RING = np.ones((3, 3), np.uint8)
 _WIDE = np.ones((7, 7), np.uint8)
 
 
@@ -183,14 +182,12 @@ def _all_padded(cores: Sequence[Any], dtype: Any) -> NDArray[Any]:
 def _through(lens: Lens, ends: Floats, margin: float) -> tuple[Floats, NDArray[np.float32]]:
     """Return how far inside the lens's image points [h, w, 3] are, in degrees, 0 where it does not see them well, and where.
 
-    Kept are nodes whose every neighbour is seen too, and that are far from what the lens cannot image at all: between a seen and an
-    unseen node the map means nothing. The margin goes from all distances, so that they still end at 0 instead of breaking off,
+    Kept are nodes that are far from what the lens cannot image at all, for there the map means nothing. The margin goes from all distances, so that they still end at 0 instead of breaking off,
     which would show as a stair.
     """
     distance, maps = seams.border_distance(lens, _seen_by(lens, ends))
     imaged = cv2.erode(padded(maps[..., 0] > NOWHERE / 2).astype(np.uint8), _WIDE)[1:-1, 1:-1]
-    seen = cv2.erode(padded(distance > 0).astype(np.uint8), _RING)[1:-1, 1:-1]
-    kept: Floats = np.maximum(distance - margin, 0) * (seen & imaged)
+    kept: Floats = np.maximum(distance - margin, 0) * imaged
     return kept, maps
 
 

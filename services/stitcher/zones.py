@@ -61,6 +61,12 @@ class Zone:
         """Nodes from left to right, without the margin."""
         return self.fade.shape[1] - 2
 
+    def rays(self, finer: int, width: int) -> Floats:
+        """Return the unit rays [h, w, 3] of the zone's cells, each node's cut into `finer` x `finer`; `width` such cells go all round."""
+        across = np.arange(self.left * finer, (self.left + self.columns) * finer)
+        down = np.arange(self.top * finer, (self.top + self.rows) * finer)
+        return _rays(down, across, width, None)
+
 
 def find_zones(
     shares: Floats, sees: NDArray[np.uint8], step: int, places: Floats, recipe: StitchRecipe, turn: Floats | None = None

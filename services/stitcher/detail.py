@@ -1,0 +1,74 @@
+"""Fine detail of a frame: edges that lens and interpolation soften are raised, what is no larger than the noise is calmed.
+
+A frame is its blur plus a residual. Sampling it bilinearly costs the residual; raised beforehand, it survives, at a sixth of what
+bicubic sampling takes. Residuals the size of the frame's own noise are mostly noise and are lowered instead (coring).
+"""
+
+from collections.abc import Iterator
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from services.stitcher.spread import Spread, one_by_one
+
+Image = NDArray[np.uint8]
+
+_CALMED, _RAISED = 0.3, 1.8
+"""What residuals far below and far above the noise are multiplied by."""
+
+_TURN = 3.0
+"""Standard deviations of the noise at which a residual is halfway between the two."""
+
+_MOST = 16
+"""Grey levels by which a residual is changed at most: no halos."""
+
+_LEAST_NOISE = 0.3
+_ROWS = 64
+_TILE = 48
+
+
+def refined(frame: Image, strength: float, spread: Spread = one_by_one) -> Image:
+    """Return the frame uint8 [h, w, 3] with its edges raised and its noise calmed; itself at strength 0, all of it at 1."""
+    if strength == 0:
+        return frame
+    table = _table(noise(frame), strength)
+    result = np.empty_like(frame)
+
+    def refine(top: int) -> None:
+        first, last = max(0, top - 1), min(len(frame), top + _ROWS + 1)
+        own = slice(top - first, top - first + _ROWS)
+        part = frame[first:last]
+        residual = part[own] - cv2.GaussianBlur(part, (3, 3), 0)[own]  # modulo 256: LUT reads it as signed
+        cv2.addWeighted(part[own], 1, cv2.LUT(residual, table), 1, -_MOST, dst=result[top : top + _ROWS])
+
+    spread(refine, range(0, len(frame), _ROWS))
+    return result
+
+
+def _table(sigma: float, strength: float) -> NDArray[np.uint8]:
+    """Return by how much a pixel changes, `_MOST` standing for nothing, by its residual modulo 256: uint8 [256].
+
+    A residual beyond ±127, next to a lone pixel, is taken for its opposite: the change is bounded all the same.
+    """
+    residual = np.arange(256).astype(np.uint8).view(np.int8).astype(np.float64)
+    square = (residual / (_TURN * max(sigma, _LEAST_NOISE))) ** 2
+    factor = _CALMED + (_RAISED - _CALMED) * square / (1 + square)
+    change = np.clip(strength * (factor - 1) * residual, -_MOST, _MOST)
+    return np.rint(_MOST + change).astype(np.uint8)
+
+
+def noise(frame: Image) -> float:
+    """Return the standard deviation of the residual where the frame is flattest: the lower quartile over a sample of tiles."""
+    spreads = [
+        float(cv2.meanStdDev(cv2.subtract(tile, cv2.GaussianBlur(tile, (3, 3), 0), dtype=cv2.CV_16S))[1].mean())
+        for tile in _tiles(frame)
+    ]
+    return float(np.percentile(spreads, 25)) if spreads else 0.0
+
+
+def _tiles(frame: Image) -> Iterator[Image]:
+    height, width = frame.shape[:2]
+    for row in np.linspace(0, height - _TILE, 8).astype(int).clip(0):
+        for column in np.linspace(0, width - _TILE, 5).astype(int).clip(0):
+            yield frame[row : row + _TILE, column : column + _TILE]
