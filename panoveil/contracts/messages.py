@@ -122,6 +122,11 @@ class LensQuality(_Frozen):
         """The share of what the lens sees that stains cover."""
         return None if self.stains is None else min(1.0, sum(stain.share for stain in self.stains))
 
+    @property
+    def surely_turned(self) -> float:
+        """Degrees by which the lens is turned at least; 0 where that is not known."""
+        return max(0.0, (self.drift or 0.0) - (self.drift_bound or 0.0))
+
 
 class Quality(QualityV1):
     """What the stitcher measured on a panorama and on its lenses.

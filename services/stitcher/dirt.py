@@ -114,7 +114,7 @@ def _blank(own: Floats, seen: Mask) -> list[Mask]:
 def _stands_out(part: Mask, own: Floats, seen: Mask) -> bool:
     """Whether what the lens sees right around holds much more detail, on all sides."""
     ring = _grown(part, 7) & ~_grown(part, 3) & seen
-    return bool(ring.any() and np.mean(own[ring] > _CONTRAST * max(np.median(own[part]), _TINY)) > _SURROUNDED)
+    return bool(ring.any() and np.mean(own[ring] > _CONTRAST * max(float(np.median(own[part])), _TINY)) > _SURROUNDED)
 
 
 def _grown(part: Mask, by: int) -> Mask:

@@ -21,6 +21,7 @@ from panoveil.pixels import lenses
 from services.stitcher import proxy
 
 Floats = NDArray[np.floating[Any]]
+Spectra = NDArray[np.complexfloating[Any, Any]]
 Image = NDArray[np.uint8]
 
 SIDE = 32
@@ -103,7 +104,7 @@ def windows(rig: Rig, distance: float) -> Windows:
         for one, other in itertools.combinations(range(len(rig.lenses)), 2)
         if (found := _overlap(rig, one, other, step, distance))
     ]
-    pair = np.repeat(np.arange(len(overlaps)), [len(found) for found in overlaps])
+    pair = np.repeat(np.arange(len(overlaps)), np.array([len(found) for found in overlaps], np.intp))
     every = [window for found in overlaps for window in found]
     turn = np.array([window.turn for window in every]).reshape(-1, 2, 3 * len(rig.lenses))
     nearness = np.array([window.nearness for window in every]).reshape(-1, 2, 1) * np.eye(len(overlaps))[pair][:, None]
@@ -251,14 +252,16 @@ def _registered(first: Floats, second: Floats, pair: NDArray[np.intp]) -> tuple[
     return shifts, _certainty(smooth, _shifted(soft, shifts), tensor, shifts)
 
 
-def _shifted(spectrum: Floats, shifts: Floats) -> Floats:
+def _shifted(spectrum: Spectra, shifts: Floats) -> Floats:
     """Return pictures [P, S, S] seen `shifts` pixels further to the right and down."""
-    across = np.exp(1j * shifts[:, :1] * _ACROSS)
-    down = np.exp(1j * shifts[:, 1:] * _DOWN)
-    return np.fft.irfft2(spectrum * down[:, :, None] * across[:, None, :])
+    single = shifts.astype(np.float32)
+    across = np.exp(np.complex64(1j) * single[:, :1] * _ACROSS)
+    down = np.exp(np.complex64(1j) * single[:, 1:] * _DOWN)
+    shifted: Floats = np.fft.irfft2(spectrum * down[:, :, None] * across[:, None, :])
+    return shifted
 
 
-def _start(one: Floats, other: Floats, pair: NDArray[np.intp]) -> Floats:
+def _start(one: Spectra, other: Spectra, pair: NDArray[np.intp]) -> Floats:
     """Let all windows of an overlap vote for one whole-pixel shift [P, 2]."""
     cross = np.conj(one) * other
     whitened = cross / (np.abs(cross) + _TINY) * _SOFT**2
@@ -279,7 +282,8 @@ def _certainty(first: Floats, second: Floats, tensor: Floats, shifts: Floats) ->
     alike = np.einsum("phw,phw,hw->p", first, second, _HANN) / np.sqrt(norms[0] * norms[1] + _TINY)
     covariance = np.linalg.inv(tensor) * (_CORRELATED * scatter)[:, None, None] + _NOISE**2 * np.eye(2)
     good = (alike > _ALIKE) & (np.abs(shifts).max(axis=1) < _FARTHEST)
-    return np.linalg.inv(covariance) * good[:, None, None]
+    sure: Floats = np.linalg.inv(covariance) * good[:, None, None]
+    return sure
 
 
 def _solved(shifts: Floats, certainty: Floats, rig_windows: Windows) -> Turns:

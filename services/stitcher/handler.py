@@ -16,20 +16,31 @@ from panoveil import telemetry
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, carried_key, rig_key, stitched_key
-from panoveil.contracts.messages import CARRIED, CaptureReady, CarriedBox, CarriedBoxes, FrameRef, PanoramaStitched, encode
+from panoveil.contracts.messages import (
+    CARRIED,
+    CaptureReady,
+    CarriedBox,
+    CarriedBoxes,
+    FrameRef,
+    PanoramaStitched,
+    Quality,
+    encode,
+)
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import SecondSource, StitchRecipe
 from panoveil.contracts.rig import Rig
 from panoveil.detection import Detector
 from panoveil.detection.views import Crop
-from panoveil.ledger import Ledger, State
+from panoveil.ledger import Grade, Ledger, State
 from panoveil.pixels import jpeg
 from panoveil.streams import Outgoing, RecordSink
-from services.stitcher import tables
+from services.stitcher import gate, tables
 from services.stitcher.carry import Drawing
+from services.stitcher.inspection import Inspection, Spots, inspect
 from services.stitcher.lens_views import plan
 from services.stitcher.lookout import look
 from services.stitcher.stitch import Panorama, in_order, stitch
+from services.stitcher.watch import Watches
 
 STAGE = "stitcher"
 
@@ -42,11 +53,12 @@ Views = tuple[tuple[Crop, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A rig, its tables, and where each of its lenses is drawn."""
+    """A rig, its tables, where each of its lenses is drawn, and where its frames are inspected."""
 
     rig: Rig
     tables: tables.Tables
     drawing: Drawing
+    spots: Spots
 
 
 class Rigs:
@@ -77,14 +89,15 @@ class Rigs:
     def _load(self, rig: Rig) -> Mounted:
         with telemetry.measured(STAGE, "tables"):
             loaded = tables.load(rig, self._recipe, self._cache)
-            return Mounted(rig, loaded, Drawing.of(rig, self._recipe, loaded))
+            return Mounted(rig, loaded, Drawing.of(rig, self._recipe, loaded), Spots.of(rig, self._recipe, loaded.overview))
 
 
 @dataclass(frozen=True)
 class Ports:
     """What the handler needs of the world; `workers` run the strips of a panorama.
 
-    `recipe` names the models that the detector serves where frames are looked at, so it is asked for, not known.
+    `recipe` names the models that the detector serves where frames are looked at, so it is asked for, not known. `watches` are what
+    this process remembers of its drives; only the event loop touches them.
     """
 
     blobs: Blobs
@@ -94,6 +107,7 @@ class Ports:
     rigs: Rigs
     workers: Executor = field(repr=False)
     detector: Detector | None = None
+    watches: Watches = field(default_factory=Watches)
 
 
 async def handle(message: CaptureReady, ports: Ports) -> None:
@@ -113,17 +127,29 @@ async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe
     mounted = await ports.rigs.get(message.rig_id)
     frames = await _frames(message, ports.blobs)
     carried = await _carried(frames, mounted, recipe, ports)
-    data, panorama = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers)
+    data, panorama, seen = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers)
+    quality = _graded(capture_id, panorama, seen, mounted, ports.watches)
     ref = stitched_key(str(capture_id), recipe.recipe_id)
     await ports.blobs.put(ref, data, "image/jpeg")
     telemetry.BYTES.labels(STAGE, "written").inc(len(data))
     elsewhere = await _put_elsewhere(carried, carried_key(str(capture_id), recipe.recipe_id), ports.blobs)
     # The state first: a crash after `finish` would leave it behind for good.
-    await ports.ledger.move(capture_id, State.STITCHED)
-    stitched = _stitched(message, recipe, ref, data, panorama, () if elsewhere else carried, elsewhere)
+    await ports.ledger.move(capture_id, State.STITCHED, grade=Grade.of(quality))
+    stitched = _stitched(message, recipe, ref, data, quality, () if elsewhere else carried, elsewhere)
     winner = await ports.ledger.finish(capture_id, STAGE, recipe.recipe_id, encode(stitched))
     telemetry.CAPTURES.labels(STAGE, State.STITCHED).inc()
     return winner
+
+
+def _graded(capture_id: CaptureId, panorama: Panorama, seen: Inspection, mounted: Mounted, watches: Watches) -> Quality:
+    """Let the drive's watch take the capture in, and say what is known by now; in the event loop, so that nobody else does meanwhile."""
+    rig_id = mounted.rig.rig_id
+    with telemetry.measured(STAGE, "watch"):
+        watch = watches.of(capture_id.drive_id, rig_id, mounted.spots, mounted.tables.overview)
+        watch.add(str(capture_id), seen.glance)
+        quality = gate.graded(panorama.quality, seen.lenses, watch.verdict(), rig_id)
+    telemetry.grade(rig_id, quality)
+    return quality
 
 
 async def _carried(
@@ -175,11 +201,18 @@ def _decode(data: bytes, frame: FrameRef) -> NDArray[np.uint8]:
 
 def _make(
     frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe, workers: Executor
-) -> tuple[bytes, Panorama]:
+) -> tuple[bytes, Panorama, Inspection]:
     with telemetry.measured(STAGE, "stitch"):
         panorama = stitch(frames, mounted.rig, recipe, mounted.tables, _spread_over(workers))
+    with telemetry.measured(STAGE, "inspect"):
+        seen = _inspected(frames, panorama, mounted)
     with telemetry.measured(STAGE, "encode"):
-        return jpeg.encode_patchable(panorama.image, recipe.jpeg_quality), panorama
+        return jpeg.encode_patchable(panorama.image, recipe.jpeg_quality), panorama, seen
+
+
+def _inspected(frames: Mapping[str, NDArray[np.uint8]], panorama: Panorama, mounted: Mounted) -> Inspection:
+    ordered = in_order(frames, mounted.rig)
+    return inspect(ordered, panorama.views, panorama.gains, mounted.rig, mounted.spots, mounted.tables.overview)
 
 
 def _spread_over(workers: Executor) -> Any:
@@ -201,11 +234,10 @@ def _stitched(
     recipe: StitchRecipe,
     ref: BlobRef,
     data: bytes,
-    panorama: Panorama,
+    quality: Quality,
     carried: tuple[CarriedBox, ...],
     elsewhere: CarriedBoxes | None,
 ) -> PanoramaStitched:
-    height, width = panorama.image.shape[:2]
     return PanoramaStitched(
         capture_id=message.capture_id,
         rig_id=message.rig_id,
@@ -214,9 +246,10 @@ def _stitched(
         pose=message.pose,
         key=ref.key,
         sha256=hashlib.sha256(data).hexdigest(),
-        width=width,
-        height=height,
-        quality=panorama.quality,
+        width=recipe.width,
+        height=recipe.width // 2,
+        quality=quality,
         carried=carried,
         carried_elsewhere=elsewhere,
+        hold=gate.held(quality, recipe.gate, message.rig_id),
     )

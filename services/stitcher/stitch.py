@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.messages import Quality
+from panoveil.contracts.messages import QualityV1
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Rig
@@ -22,10 +22,15 @@ Floats = NDArray[np.floating[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Panorama:
-    """The stitched image, uint8 [H, W, 3] RGB, and what was measured on it."""
+    """The stitched image, uint8 [H, W, 3] RGB, what was measured on it, and what it was measured on.
+
+    `views` float32 [L, h, w, 3] are the corrected lens images on the small panorama, `gains` [L, 3] the factors that corrected them.
+    """
 
     image: Image
-    quality: Quality
+    quality: QualityV1
+    views: Floats
+    gains: Floats
 
 
 def stitch(
@@ -43,7 +48,7 @@ def stitch(
         gains = gains * photometry.exposure_gains(_lit(views, gains), tables.overview.seen)
     views = _lit(views, gains)
     image = blend.compose(_reduced(ordered, tables), _curves(gains, tables), _backdrop(views, tables.overview), tables, spread)
-    return Panorama(image, quality.measure(image, views, tables.overview.seen))
+    return Panorama(image, quality.measure(image, views, tables.overview.seen), views, gains)
 
 
 def in_order(frames: Mapping[str, Image], rig: Rig) -> list[Image]:

@@ -49,6 +49,7 @@ def stitched(data: bytes, **changes: Any) -> PanoramaStitched:
         "key": stitched_key(str(CAPTURE), "5f1c0a9be37d2468").key, "sha256": hashlib.sha256(data).hexdigest(),
         "width": 512, "height": 256,
         "quality": Quality(sharpness=1, clipped_share=0, overlap_difference=0, coverage=1), "carried": (), "carried_elsewhere": None,
+        "hold": None,
     }  # fmt: skip
     return PanoramaStitched.model_validate(fields | changes)
 
