@@ -45,7 +45,7 @@ _QUIETEST = 0.02
 
 _AROUND = 31
 _TINY = 1e-3
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_DARKEST = 8.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,9 @@ class Stain:
     box: tuple[int, int, int, int]
 
 
-def light(views: Floats) -> NDArray[np.float32]:
-    """Return the logarithm of light, float32 [L, h, w], of views [L, h, w, 3] in 0-255."""
-    luma: NDArray[np.float32] = np.log(views @ _LUMA + 8).astype(np.float32)
-    return luma
+def light(lumas: Floats) -> NDArray[np.float32]:
+    """Return the logarithm of light, float32 [L, h, w], of lumas [L, h, w] in 0-255; black counts as what noise makes of it."""
+    return np.stack([cv2.log(luma + np.float32(_DARKEST)) for luma in lumas]).astype(np.float32, copy=False)
 
 
 def detail(lights: NDArray[np.float32]) -> NDArray[np.float32]:

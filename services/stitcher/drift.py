@@ -30,7 +30,7 @@ SIDE = 32
 FINEST = np.radians(0.12)
 """Radians a window's pixel, or more where the lenses are coarser."""
 
-_WINDOWS = 12
+_WINDOWS = 10
 """Windows an overlap at most."""
 
 _UNSURE_NEARNESS = 0.03
@@ -243,12 +243,14 @@ def _registered(first: Floats, second: Floats, pair: NDArray[np.intp]) -> tuple[
     base = np.fft.rfft2(first) * _SOFT
     smooth = np.fft.irfft2(base)
     gradient = np.fft.irfft2(base[:, None] * _SLOPES, axes=(-2, -1))
-    tensor = np.einsum("pihw,pjhw,hw->pij", gradient, gradient, _HANN) + 1e-6 * np.eye(2)
-    inverse = np.linalg.inv(tensor)
+    flat = gradient.reshape(len(gradient), 2, -1)
+    weighted = flat * _HANN.reshape(-1)
+    tensor = weighted @ flat.transpose(0, 2, 1) + 1e-6 * np.eye(2)
+    steps = np.linalg.inv(tensor).astype(np.float32) @ weighted
     soft = np.fft.rfft2(second) * _SOFT
     for _ in range(_STEPS):
-        rest = smooth - _shifted(soft, shifts)
-        shifts = shifts + np.clip(np.einsum("pij,pj->pi", inverse, np.einsum("pihw,phw,hw->pi", gradient, rest, _HANN)), -1, 1)
+        rest = (smooth - _shifted(soft, shifts)).reshape(len(flat), -1, 1)
+        shifts = shifts + np.clip((steps @ rest)[..., 0], -1, 1)
     return shifts, _certainty(smooth, _shifted(soft, shifts), tensor, shifts)
 
 
@@ -275,15 +277,19 @@ def _start(one: Spectra, other: Spectra, pair: NDArray[np.intp]) -> Floats:
 
 def _certainty(first: Floats, second: Floats, tensor: Floats, shifts: Floats) -> Floats:
     """Return inverse covariances [P, 2, 2]: none where the pictures do not show the same after all."""
-    rest = first - second
-    rest = rest - np.einsum("phw,hw->p", rest, _HANN)[:, None, None] / _HANN.sum()
-    scatter = np.einsum("phw,phw,hw->p", rest, rest, _HANN) / _HANN.sum()
-    norms = [np.einsum("phw,phw,hw->p", picture, picture, _HANN) for picture in (first, second)]
-    alike = np.einsum("phw,phw,hw->p", first, second, _HANN) / np.sqrt(norms[0] * norms[1] + _TINY)
+    scatter = _mean_product(first - second, first - second)
+    alike = _mean_product(first, second) / np.sqrt(_mean_product(first, first) * _mean_product(second, second) + _TINY)
     covariance = np.linalg.inv(tensor) * (_CORRELATED * scatter)[:, None, None] + _NOISE**2 * np.eye(2)
     good = (alike > _ALIKE) & (np.abs(shifts).max(axis=1) < _FARTHEST)
     sure: Floats = np.linalg.inv(covariance) * good[:, None, None]
     return sure
+
+
+def _mean_product(one: Floats, other: Floats) -> Floats:
+    """Return the weighted means [P] of products of pictures [P, S, S]."""
+    weights = _HANN.reshape(-1) / _HANN.sum()
+    mean: Floats = (one * other).reshape(len(one), -1) @ weights
+    return mean
 
 
 def _solved(shifts: Floats, certainty: Floats, rig_windows: Windows) -> Turns:
@@ -336,7 +342,7 @@ _ALMOST = 0.999
 _UNSURE_LEAST = 0.004
 _ROUNDS = 12
 _FAINT = 1.0
-_STEPS = 4
+_STEPS = 3
 _TINY = 1e-9
 _ALIKE = 0.7
 _FARTHEST = 12.0

@@ -59,19 +59,23 @@ def inspect(frames: Sequence[Image], views: Floats, gains: Floats, rig: Rig, spo
     `views` float32 [L, h, w, 3] are the corrected lens images on the small panorama, `gains` [L, 3] the factors that corrected them.
     """
     brighter = (gains / photometry.rig_gains(rig)).mean(axis=1)
-    measured = lens_quality.measure(rig, frames, spots.tiles, brighter, disagreements(views, overview.seen))
-    lights = dirt.light(views)
+    lumas = views @ _LUMA
+    measured = lens_quality.measure(rig, frames, spots.tiles, brighter, disagreements(lumas, overview.seen))
+    lights = dirt.light(lumas)
     glance = Glance(drift.measure(frames, spots.windows), dirt.detail(lights) ** 2, dirt.levels(lights, spots.cells))
     return Inspection(measured, glance)
 
 
-def disagreements(views: Floats, seen: NDArray[np.bool_]) -> list[float | None]:
-    """Return each lens's mean absolute luma difference to its neighbours; None where it has none. Every other row and column will do."""
-    lumas, some = views[:, ::2, ::2] @ _LUMA, seen[:, ::2, ::2]
-    totals, counts = np.zeros(len(views)), np.zeros(len(views))
-    for one, other in itertools.combinations(range(len(views)), 2):
-        both = some[one] & some[other]
-        for index in (one, other):
-            totals[index] += np.abs(lumas[one][both] - lumas[other][both]).sum()
-            counts[index] += both.sum()
+def disagreements(lumas: Floats, seen: NDArray[np.bool_]) -> list[float | None]:
+    """Return each lens's mean absolute luma difference to its neighbours, of lumas and bool [L, h, w]; None where it has none.
+
+    Every other row and column will do.
+    """
+    lumas, seen = lumas[:, ::2, ::2], seen[:, ::2, ::2]
+    totals, counts = np.zeros(len(lumas)), np.zeros(len(lumas))
+    for one, other in itertools.combinations(range(len(lumas)), 2):
+        both = seen[one] & seen[other]
+        total = np.abs(lumas[one][both] - lumas[other][both]).sum()
+        totals[[one, other]] += total
+        counts[[one, other]] += both.sum()
     return [float(total / count) if count >= _FEWEST_PIXELS else None for total, count in zip(totals, counts, strict=True)]

@@ -29,7 +29,7 @@ Place = tuple[int, int]
 TILE = 32
 """Pixels of a tile's side, whole eights."""
 
-_TILES = 6
+_TILES = 5
 """Tiles across and down."""
 
 _BLACK, _WHITE = 2, 255
@@ -99,18 +99,19 @@ def sample(frame: Image, places: Sequence[Place]) -> Sample:
     if not places:
         return Sample(np.zeros((4, 0)), np.zeros(0), 0.0, 0.0)
     pieces = np.stack([frame[y : y + TILE, x : x + TILE] for x, y in places])
-    light = pieces[..., 1].astype(np.float32)
-    highest = pieces[:, ::2, ::2].max(axis=-1)
+    light = pieces[..., 1].astype(np.float64)
+    some = pieces[:, ::2, ::2]
+    highest = np.maximum(np.maximum(some[..., 0], some[..., 1]), some[..., 2])
     return Sample(_energies(light), light.mean(axis=(1, 2)), float(np.mean(highest <= _BLACK)), float(np.mean(highest == _WHITE)))
 
 
-def _energies(light: NDArray[np.float32]) -> Floats:
+def _energies(light: Floats) -> Floats:
     """Split the variance of tiles [N, T, T] by scale: halving loses exactly the variance within blocks of two by two (Haar 1910)."""
     powers = []
     for _ in range(4):
-        powers.append(np.mean(light**2, axis=(1, 2), dtype=np.float64))
-        light = light.reshape(len(light), light.shape[1] // 2, 2, light.shape[2] // 2, 2).mean(axis=(2, 4))
-    rest = powers[3] - np.mean(light, axis=(1, 2), dtype=np.float64) ** 2
+        powers.append(np.mean(light**2, axis=(1, 2)))
+        light = (light[:, ::2, ::2] + light[:, 1::2, ::2] + light[:, ::2, 1::2] + light[:, 1::2, 1::2]) / 4
+    rest = powers[3] - np.mean(light, axis=(1, 2)) ** 2
     return np.stack([powers[0] - powers[1], powers[1] - powers[2], powers[2] - powers[3], rest])
 
 
