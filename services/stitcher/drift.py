@@ -30,7 +30,7 @@ SIDE = 32
 FINEST = np.radians(0.12)
 """Radians a window's pixel, or more where the lenses are coarser."""
 
-_WINDOWS = 10
+_WINDOWS = 12
 """Windows an overlap at most."""
 
 _UNSURE_NEARNESS = 0.03
@@ -55,7 +55,7 @@ _FEW, _SMALL = 3000.0, np.radians(0.02)
 """How strongly few turned lenses are preferred to many, and turns that cost nothing."""
 
 _TURNED = np.radians(0.12)
-"""Lenses that seem turned by more are measured once more, all others held in place."""
+"""Lenses that seem turned by more, and by half as much as any, are measured once more, all others held in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +328,8 @@ def turned(weights: Floats, pull: Floats, count: int) -> Floats:
     angles = np.full(count, _TURNED)
     for _ in range(_ROUNDS):
         angles = _angles(settled(weights, pull, count, _FEW / (angles + _SMALL)), count)
-    held = np.where(angles > _TURNED, 0.0, _FEW / (np.minimum(angles, _TURNED) + _SMALL))
+    free = angles > max(_TURNED, angles.max() / 2)
+    held = np.where(free, 0.0, _FEW / (np.minimum(angles, _TURNED) + _SMALL))
     turns: Floats = settled(weights, pull, count, held)[: 3 * count].reshape(count, 3)
     return turns
 
