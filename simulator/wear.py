@@ -52,4 +52,4 @@ def _laid_over(frame: Image, over: NDArray[np.generic], place: tuple[float, floa
     distance = np.hypot(across - place[0] * width, down - place[1] * height) / (radius * width)
     share = np.clip((1 - distance) / _RIM + 0.5, 0, 1)[..., None]
     mixed = frame * (1 - share) + over * share
-    return np.rint(mixed).astype(np.uint8)
+    return np.asarray(np.rint(mixed), np.uint8)
