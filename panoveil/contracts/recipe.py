@@ -60,7 +60,7 @@ class QualityGate(_Frozen):
     most_clipped: float | None = Field(default=0.6, ge=0, le=1, description="share of a lens's pixels that are black or white")
     most_overlap_difference: float | None = Field(default=40.0, ge=0, description="mean absolute luma difference, 0-255")
     least_coverage: float | None = Field(default=0.1, ge=0, le=1, description="share of the sphere")
-    most_drift: float | None = Field(default=0.2, ge=0, description="degrees, for sure")
+    most_drift: float | None = Field(default=0.15, ge=0, description="degrees, for sure")
     most_dirt: float | None = Field(default=0.01, ge=0, le=1, description="share of what a lens sees")
     dead_lens: Literal[True] | None = Field(default=True, description="hold where a lens shows nothing")
 

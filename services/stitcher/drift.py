@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panoveil.contracts.rig import Lens, Rig
-from panoveil.pixels import lenses
+from panoveil.pixels import equirect, lenses
 from services.stitcher import proxy
 
 Floats = NDArray[np.floating[Any]]
@@ -99,10 +99,13 @@ class Turns:
 def windows(rig: Rig, distance: float) -> Windows:
     """Lay windows into the overlaps of a rig under a proxy surface at `distance` metres."""
     step = _step(rig)
+    centres = _centres(step)
+    corners = np.stack([_grid(centre, _CORNERS * step) for centre in centres])
+    seen = [_sees(lens, corners, rig, distance) for lens in rig.lenses]
     overlaps = [
-        found
+        _overlap(rig, one, other, places, distance)
         for one, other in itertools.combinations(range(len(rig.lenses)), 2)
-        if (found := _overlap(rig, one, other, step, distance))
+        if (places := _chosen(centres[seen[one] & seen[other]])).size
     ]
     pair = np.repeat(np.arange(len(overlaps)), np.array([len(found) for found in overlaps], np.intp))
     every = [window for found in overlaps for window in found]
@@ -123,15 +126,16 @@ class _Window:
     parallax: Floats
 
 
-def _overlap(rig: Rig, one: int, other: int, step: float, distance: float) -> list[_Window]:
-    return [
-        _Window(
-            (_glass(rig, one, grid, step, distance), _glass(rig, other, grid, step, distance)),
-            _turn(len(rig.lenses), one, other, grid[SIDE // 2, SIDE // 2], step),
-            *_parallax(rig, one, other, grid[SIDE // 2, SIDE // 2], step, distance),
-        )
-        for grid in _places(rig, one, other, step, distance)
-    ]
+def _overlap(rig: Rig, one: int, other: int, centres: Floats, distance: float) -> list[_Window]:
+    """Return the windows round centres [n, 3], unit rays, that both lenses see."""
+    step = _step(rig)
+    found = []
+    for centre in centres:
+        grid = _grid(centre, _OFFSETS * step)
+        glasses = _glass(rig, one, grid, step, distance), _glass(rig, other, grid, step, distance)
+        turn = _turn(len(rig.lenses), one, other, centre, step)
+        found.append(_Window(glasses, turn, *_parallax(rig, one, other, centre, step, distance)))
+    return found
 
 
 def _step(rig: Rig) -> float:
@@ -146,33 +150,36 @@ def _tangents(centre: Floats) -> Floats:
     return np.stack([right, np.cross(centre, right)])
 
 
-def _grid(yaw: float, pitch: float, step: float) -> Floats:
-    """Return the unit rays [S, S, 3] of a window."""
-    centre = np.array([np.cos(pitch) * np.sin(yaw), -np.sin(pitch), np.cos(pitch) * np.cos(yaw)])
+def _grid(centre: Floats, offsets: Floats) -> Floats:
+    """Return the unit rays [n, n, 3] that lie `offsets` [n], radians, to the right of a ray and below it."""
     right, down = _tangents(centre)
-    offsets = (np.arange(SIDE) - SIDE // 2) * step
     rays = centre + offsets[None, :, None] * right + offsets[:, None, None] * down
     unit: Floats = rays / np.linalg.norm(rays, axis=-1, keepdims=True)
     return unit
 
 
-def _places(rig: Rig, one: int, other: int, step: float, distance: float) -> list[Floats]:
-    """Return the grids of up to `_WINDOWS` windows that both lenses see whole, evenly chosen by elevation."""
+def _centres(step: float) -> Floats:
+    """Return the unit rays [n, 3] round which windows may lie, half a window apart, from the lowest up."""
     apart = SIDE * step / 2
-    seen = []
-    for pitch in np.arange(-_LOWEST, _HIGHEST, apart):
-        for yaw in np.arange(-np.pi, np.pi, apart / np.cos(pitch)):
-            grid = _grid(yaw, pitch, step)
-            if all(_sees(rig.lenses[index], grid[:: SIDE - 1, :: SIDE - 1], rig, distance) for index in (one, other)):
-                seen.append(grid)
-    chosen = np.unique(np.linspace(0, len(seen) - 1, min(_WINDOWS, len(seen))).astype(int))
-    return [seen[index] for index in chosen]
+    pitches = np.arange(-_LOWEST, _HIGHEST, apart)
+    rows = [np.arange(-np.pi, np.pi, apart / np.cos(pitch)) for pitch in pitches]
+    return np.concatenate([equirect.to_rays(row, np.array(pitch)) for row, pitch in zip(rows, pitches, strict=True)]).astype(
+        np.float64
+    )
 
 
-def _sees(lens: Lens, rays: Floats, rig: Rig, distance: float) -> bool:
+def _chosen(centres: Floats) -> Floats:
+    """Return up to `_WINDOWS` of the rays [n, 3], evenly by elevation."""
+    some = np.linspace(0, len(centres) - 1, min(_WINDOWS, len(centres))).astype(int)
+    chosen: Floats = centres[np.unique(some)]
+    return chosen
+
+
+def _sees(lens: Lens, rays: Floats, rig: Rig, distance: float) -> NDArray[np.bool_]:
+    """Return which windows bool [n] the lens sees whole, by their corners [n, 2, 2, 3]."""
     pixels, visible = _pixels(lens, rays, rig, distance)
-    inside = (pixels >= 1).all() and (pixels[..., 0] <= lens.width - 2).all() and (pixels[..., 1] <= lens.height - 2).all()
-    return bool(visible.all() and inside)
+    inside = (pixels >= 1).all(axis=-1) & (pixels <= (lens.width - 2, lens.height - 2)).all(axis=-1)
+    return np.asarray((visible & inside).all(axis=(1, 2)))
 
 
 def _pixels(lens: Lens, rays: Floats, rig: Rig, distance: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -340,6 +347,8 @@ def _angles(solution: Floats, count: int) -> Floats:
 
 _LOWEST, _HIGHEST = np.radians(40), np.radians(45)
 _ALMOST = 0.999
+_OFFSETS = np.arange(SIDE) - SIDE / 2.0
+_CORNERS = _OFFSETS[[0, -1]]
 _UNSURE_LEAST = 0.004
 _ROUNDS = 12
 _FAINT = 1.0

@@ -13,7 +13,7 @@ from panoveil.contracts.recipe import QualityGate
 from services.stitcher import dirt
 from services.stitcher.watch import Verdict
 
-NOTICED_DRIFT = 0.2
+NOTICED_DRIFT = 0.15
 """Degrees from which a surely turned lens is told of, whatever the recipe holds for."""
 
 _TURNED = 0.5
