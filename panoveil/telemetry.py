@@ -6,6 +6,8 @@ from contextlib import contextmanager
 
 from prometheus_client import Counter, Gauge, Histogram, start_http_server
 
+from panoveil.contracts.messages import Quality
+
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 
 RECORDS = Counter(
@@ -25,6 +27,24 @@ STAGE_SECONDS = Histogram(
 CPU_SECONDS = Counter("panoveil_cpu_seconds", "CPU seconds of the threads that ran a step of a handler.", ["service", "step"])
 CAPTURES = Counter("panoveil_captures", "Captures by the state they reached in this service.", ["service", "state"])
 BYTES = Counter("panoveil_bytes", "Object bytes moved, by direction: read or written.", ["service", "direction"])
+HELD = Counter("panoveil_held", "Panoramas held until a person decides, by reason.", ["reason"])
+QUALITY_SCORE = Histogram(
+    "panoveil_quality_score",
+    "Score of stitched panoramas, 1 is best.",
+    ["rig"],
+    buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0),
+)
+LENS_SCORE = Gauge("panoveil_lens_score", "Score of a lens in the capture stitched last, 1 is best.", ["rig", "lens"])
+LENS_DRIFT_DEGREES = Gauge(
+    "panoveil_lens_drift_degrees",
+    "Degrees by which a lens is turned against its rig at least, by the drive stitched last; 0 where that is not known.",
+    ["rig", "lens"],
+)
+LENS_DIRT_SHARE = Gauge(
+    "panoveil_lens_dirt_share",
+    "Share of what a lens sees that stays blank over the drive stitched last; 0 where that is not known.",
+    ["rig", "lens"],
+)
 DETECTIONS = Counter("panoveil_detections", "Objects obfuscated, by class.", ["kind"])
 DETECTOR_FAILURES = Counter(
     "panoveil_detector_failures",
@@ -45,6 +65,16 @@ def serve(host: str, port: int) -> None:
     """Serve `/metrics` on `host:port` from a daemon thread; port 0 serves nothing."""
     if port:
         start_http_server(port, addr=host)
+
+
+def grade(rig_id: str, quality: Quality) -> None:
+    """Set what the stitcher measured on a panorama of a rig."""
+    if quality.score is not None:
+        QUALITY_SCORE.labels(rig_id).observe(quality.score)
+    for lens in quality.lenses:
+        LENS_SCORE.labels(rig_id, lens.lens).set(lens.score)
+        LENS_DRIFT_DEGREES.labels(rig_id, lens.lens).set(lens.surely_turned)
+        LENS_DIRT_SHARE.labels(rig_id, lens.lens).set(lens.dirt_share or 0.0)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from console.status import mean_score
 from panoveil.contracts.reasons import ADVICE, Reason
 from panoveil.ledger import ENDS, CaptureState, State
 
@@ -68,6 +69,16 @@ class Summary:
         return dict(Counter(capture.reason for capture in unhappy))
 
     @property
+    def score(self) -> float | None:
+        """The mean quality score of the panoramas."""
+        return mean_score(capture.grade for capture in self.states)
+
+    @property
+    def alarms(self) -> dict[str, int]:
+        """Captures by what was alarming about their rig."""
+        return dict(Counter(capture.grade.alarm for capture in self.states if capture.grade.alarm))
+
+    @property
     def cpu_seconds_per_panorama(self) -> dict[str, float]:
         """CPU seconds of each process divided by the panoramas that went through."""
         panoramas = max(1, self.count(State.PUBLISHED) + self.count(State.HELD))
@@ -83,6 +94,8 @@ class Summary:
             "skipped": dict(self.skipped),
             "lost": self.lost,
             "reasons": self.reasons,
+            "score": self.score,
+            "alarms": self.alarms,
             "seconds": round(self.seconds, 1),
             "cpu_seconds_per_panorama": self.cpu_seconds_per_panorama,
             "step_seconds": {name: round(seconds, 3) for name, seconds in self.step_seconds.items()},
@@ -97,6 +110,8 @@ def show(summary: Summary, console: Console) -> None:
     console.print(_costs(summary))
     for reason, count in sorted(summary.reasons.items()):
         console.print(f"  {count} × {reason}: {ADVICE[Reason(reason)]}", soft_wrap=True)
+    for text, count in summary.alarms.items():
+        console.print(f"  Alarm in {count}: {text}", soft_wrap=True)
     for reason, count in sorted(summary.skipped.items()):
         console.print(f"  {count} × left in the car: {reason}")
     console.print(f"Truth: {summary.truth.covered} of {summary.truth.objects} objects are obfuscated to 90 % or more. By height:")
@@ -108,9 +123,10 @@ def show(summary: Summary, console: Console) -> None:
 def _outcomes(summary: Summary) -> Table:
     table = Table(title="Captures", title_justify="left")
     row = [str(len(summary.captures)), *(str(summary.count(state)) for state in (State.PUBLISHED, State.HELD, State.QUARANTINED))]
-    for heading in ("driven", "published", "held", "quarantined", "lost", "seconds"):
+    for heading in ("driven", "published", "held", "quarantined", "lost", "score", "seconds"):
         table.add_column(heading, justify="right")
-    table.add_row(*row, str(summary.lost), f"{summary.seconds:.0f}")
+    score = "-" if summary.score is None else f"{summary.score:.2f}"
+    table.add_row(*row, str(summary.lost), score, f"{summary.seconds:.0f}")
     return table
 
 

@@ -27,9 +27,12 @@ class AuditedObject(_Frozen):
 
 
 class Verification(_Frozen):
-    """How the last look at what would be published ended: after how many rounds, and what was still found, if anything."""
+    """How the last look at what would be published ended: after how many rounds, and what was still found, if anything.
 
-    rounds: int = Field(ge=1)
+    No rounds: nobody looked, for the panorama was held before, and `findings` say why.
+    """
+
+    rounds: int = Field(ge=0)
     findings: str
 
 

@@ -3,7 +3,7 @@
 stream        message                         producer     consumers
 uploads       S3 event notification records   agent, S3    ingest
 captures      capture.ready v1                ingest       stitcher
-panoramas     panorama.stitched v1, v2        stitcher     anonymizer
+panoramas     panorama.stitched v1, v2, v3    stitcher     anonymizer
 publications  panorama.published v1           anonymizer   catalogue, status
 publications  panorama.held v1                anonymizer   status
 
@@ -82,13 +82,68 @@ class CaptureReady(_Frozen):
     frames: tuple[FrameRef, ...]
 
 
-class Quality(_Frozen):
-    """What the stitcher measured on a panorama; 0 is worst and 1 best where unitless."""
+class QualityV1(_Frozen):
+    """What the stitcher measured on a panorama before it looked at its lenses one by one."""
 
     sharpness: float = Field(ge=0, description="variance of the Laplacian of the luma")
     clipped_share: float = Field(ge=0, le=1, description="share of pixels at 0 or 255")
     overlap_difference: float = Field(ge=0, description="mean absolute luma difference of lenses where they overlap, 0-255")
     coverage: float = Field(ge=0, le=1, description="share of the sphere some lens saw")
+
+
+class Stain(_Frozen):
+    """A place of a lens that stays blank over a drive: its box in the lens's pixels, and the share that it covers of what the lens sees."""
+
+    x0: int = Field(ge=0)
+    y0: int = Field(ge=0)
+    x1: int = Field(ge=0)
+    y1: int = Field(ge=0)
+    share: float = Field(ge=0, le=1)
+
+
+class LensQuality(_Frozen):
+    """What the stitcher measured on a lens. What takes a drive to know is None until enough of it was seen, and where it cannot be known."""
+
+    lens: Name
+    score: float = Field(ge=0, le=1, description="1 is best, 0 shows nothing")
+    dead: bool = Field(description="covered or broken: the frame shows nothing at all")
+    sharpness: float | None = Field(ge=0, description="fine detail by coarse detail; None where there is none to judge by")
+    dark_share: float = Field(ge=0, le=1, description="share of pixels that are black")
+    bright_share: float = Field(ge=0, le=1, description="share of pixels with a channel at 255")
+    level: float = Field(description="stops of the mean light above middle grey, as the sensor recorded it")
+    gain: float = Field(description="stops by which exposure matching made the lens brighter")
+    overlap_difference: float | None = Field(ge=0, description="mean absolute luma difference to its neighbours, 0-255")
+    drift: float | None = Field(default=None, ge=0, description="degrees by which the lens is turned against the rig")
+    drift_bound: float | None = Field(default=None, ge=0, description="degrees, two sigma")
+    stains: tuple[Stain, ...] | None = None
+
+    @property
+    def dirt_share(self) -> float | None:
+        """The share of what the lens sees that stains cover."""
+        return None if self.stains is None else min(1.0, sum(stain.share for stain in self.stains))
+
+    @property
+    def surely_turned(self) -> float:
+        """Degrees by which the lens is turned at least; 0 where that is not known."""
+        return max(0.0, (self.drift or 0.0) - (self.drift_bound or 0.0))
+
+
+class Quality(QualityV1):
+    """What the stitcher measured on a panorama and on its lenses.
+
+    `score` is the worst lens's, None where lenses were not looked at; `alarms` are sentences about the rig, for a person.
+    """
+
+    score: float | None = Field(default=None, ge=0, le=1)
+    lenses: tuple[LensQuality, ...] = ()
+    alarms: tuple[str, ...] = ()
+
+
+class QualityHold(_Frozen):
+    """Why a panorama must not be published until a person has decided, before anybody looked for faces and plates in it."""
+
+    reason: Reason
+    detail: str
 
 
 class PanoramaBox(_Frozen):
@@ -115,7 +170,7 @@ class _Stitched(_Frozen):
     sha256: Sha256
     width: int = Field(gt=0)
     height: int = Field(gt=0)
-    quality: Quality
+    quality: QualityV1
 
 
 class CarriedBox(PanoramaBox):
@@ -140,13 +195,29 @@ class PanoramaStitched(_Stitched):
     """Stitcher: the unblurred panorama lies in the sealed bucket.
 
     `carried` is what was found in the frames: all of it, or none where `carried_elsewhere` says where all of it lies. Whether the
-    frames were looked at is the recipe's; a consumer that cannot use what is carried must refuse the message.
+    frames were looked at is the recipe's; a consumer that cannot use what is carried must refuse the message. `hold` is why the
+    recipe's quality gate lets nobody publish it.
     """
+
+    type: Literal["panorama.stitched"] = "panorama.stitched"
+    version: Literal[3] = 3
+    quality: Quality
+    carried: tuple[CarriedBox, ...]
+    carried_elsewhere: CarriedBoxes | None
+    hold: QualityHold | None
+
+
+class PanoramaStitchedV2(_Stitched):
+    """As it was before there was a quality gate."""
 
     type: Literal["panorama.stitched"] = "panorama.stitched"
     version: Literal[2] = 2
     carried: tuple[CarriedBox, ...]
     carried_elsewhere: CarriedBoxes | None
+
+    def upgraded(self) -> PanoramaStitched:
+        """Return the same as today's version says it: nobody looked at the lenses, and nothing holds it."""
+        return PanoramaStitched(**self.model_dump(exclude={"version"}), hold=None)
 
 
 class PanoramaStitchedV1(_Stitched):
@@ -156,8 +227,8 @@ class PanoramaStitchedV1(_Stitched):
     version: Literal[1] = 1
 
     def upgraded(self) -> PanoramaStitched:
-        """Return the same as today's version says it: nothing was carried."""
-        return PanoramaStitched(**self.model_dump(exclude={"version"}), carried=(), carried_elsewhere=None)
+        """Return the same as today's version says it: nothing was carried, and nothing holds it."""
+        return PanoramaStitched(**self.model_dump(exclude={"version"}), carried=(), carried_elsewhere=None, hold=None)
 
 
 class PanoramaPublished(_Frozen):
@@ -189,7 +260,7 @@ class PanoramaHeld(_Frozen):
     detail: str
 
 
-AnyPanoramaStitched = Annotated[PanoramaStitchedV1 | PanoramaStitched, Field(discriminator="version")]
+AnyPanoramaStitched = Annotated[PanoramaStitchedV1 | PanoramaStitchedV2 | PanoramaStitched, Field(discriminator="version")]
 Message = Annotated[CaptureReady | AnyPanoramaStitched | PanoramaPublished | PanoramaHeld, Field(discriminator="type")]
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Message)
 

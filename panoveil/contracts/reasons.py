@@ -21,6 +21,10 @@ class Reason(StrEnum):
     CORRUPT_PANORAMA = "corrupt_panorama"
     HANDLER_FAILED = "handler_failed"
     NOT_VERIFIED = "not_verified"
+    POOR_QUALITY = "poor_quality"
+    RIG_DRIFTED = "rig_drifted"
+    LENS_DIRTY = "lens_dirty"
+    LENS_DEAD = "lens_dead"
 
 
 ADVICE: dict[Reason, str] = {
@@ -39,4 +43,8 @@ ADVICE: dict[Reason, str] = {
     Reason.CORRUPT_PANORAMA: "The stitched panorama in the sealed bucket is damaged: find out by whom. Replaying one stage is not built yet.",
     Reason.HANDLER_FAILED: "A bug: the traceback is beside the record in the quarantine bucket. Mend it, then announce the drive again.",
     Reason.NOT_VERIFIED: "Something identifiable was still found after the last round: a person must look.",
+    Reason.POOR_QUALITY: "The panorama falls short of the recipe's quality gate: look at the frames, and at the camera's focus and exposure.",
+    Reason.RIG_DRIFTED: "A lens no longer looks where the rig says: mend the mount, or calibrate, import the new rig and announce the drive again.",
+    Reason.LENS_DIRTY: "Something sticks to a lens or its dome: clean it before the next drive.",
+    Reason.LENS_DEAD: "A lens shows nothing at all: take off its cover, or repair the camera.",
 }

@@ -50,6 +50,21 @@ class SecondSource(_Frozen):
     view_plan: Literal["fast", "standard", "thorough"] = "standard"
 
 
+class QualityGate(_Frozen):
+    """What a panorama must reach to be published without a person's decision; None lets everything pass.
+
+    Clipped and dirt shares, drift and death are each lens's, the others the panorama's.
+    """
+
+    least_score: float | None = Field(default=0.2, ge=0, le=1)
+    most_clipped: float | None = Field(default=0.6, ge=0, le=1, description="share of a lens's pixels that are black or white")
+    most_overlap_difference: float | None = Field(default=40.0, ge=0, description="mean absolute luma difference, 0-255")
+    least_coverage: float | None = Field(default=0.1, ge=0, le=1, description="share of the sphere")
+    most_drift: float | None = Field(default=0.15, ge=0, description="degrees, for sure")
+    most_dirt: float | None = Field(default=0.01, ge=0, le=1, description="share of what a lens sees")
+    dead_lens: Literal[True] | None = Field(default=True, description="hold where a lens shows nothing")
+
+
 class StitchRecipe(_Frozen):
     """Frames to panorama."""
 
@@ -75,6 +90,7 @@ class StitchRecipe(_Frozen):
         default=0.0, ge=0, le=60, description="degrees round the nadir that are filled over, for the car's roof"
     )
     second_source: SecondSource | None = None
+    gate: QualityGate = QualityGate()
 
 
 class AnonymizeRecipe(_Frozen):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from panoveil.ledger._chain import GENESIS, AuditEntry, AuditHead, Export, export_lines, read_export, verify_chain
 from panoveil.ledger._entries import note
 from panoveil.ledger._memory import MemoryLedger
-from panoveil.ledger._port import ANYWHERE, ENDS, MAY_FOLLOW, CaptureState, Ledger, SeenObject, State
+from panoveil.ledger._port import ANYWHERE, ENDS, MAY_FOLLOW, UNGRADED, CaptureState, Grade, Ledger, SeenObject, State
 
 if TYPE_CHECKING:
     from panoveil.ledger._dynamodb import DynamoLedger, provision_table
@@ -28,11 +28,13 @@ __all__ = [
     "ENDS",
     "GENESIS",
     "MAY_FOLLOW",
+    "UNGRADED",
     "AuditEntry",
     "AuditHead",
     "CaptureState",
     "DynamoLedger",
     "Export",
+    "Grade",
     "Ledger",
     "MemoryLedger",
     "SeenObject",

@@ -2,7 +2,7 @@
 
 pk               sk                                   attributes
 survey/drive     object/<capture>/<name>              etag, size
-survey/drive     state/<capture>                      state, reason, detail, since
+survey/drive     state/<capture>                      state, reason, detail, since, alarm, score (where there is one)
 survey/drive     stage/<capture>/<stage>/<recipe>     message
 survey/drive     audit/<sequence, 12 digits>          body, previous, hash
 survey/drive     audited/<once>                       sequence
@@ -26,7 +26,7 @@ from panoveil.aws import PATIENT, Expecting, Patience, open_client, plain_client
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger._chain import AuditEntry, AuditHead, canonical, link
-from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, CaptureState, SeenObject, State
+from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, UNGRADED, CaptureState, Grade, SeenObject, State
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient as PlainClient
@@ -82,15 +82,23 @@ class DynamoLedger:
         return {seen.name: seen async for seen in _seen_objects(items)}
 
     async def move(
-        self, capture_id: CaptureId, state: State, reason: str = "", detail: str = "", *, after: frozenset[State] = ANYWHERE
+        self,
+        capture_id: CaptureId,
+        state: State,
+        reason: str = "",
+        detail: str = "",
+        *,
+        after: frozenset[State] = ANYWHERE,
+        grade: Grade = UNGRADED,
     ) -> None:
         """See `Ledger`."""
         await self._note_drive(capture_id.drive_id)
-        values = {"state": state.value, "reason": reason, "detail": detail}
+        values = {"state": state.value, "reason": reason, "detail": detail, "alarm": grade.alarm}
         item = {
             **_key(capture_id, "state"),
             **{name: {"S": value} for name, value in values.items()},
             "since": {"N": repr(self._clock())},
+            **({} if grade.score is None else {"score": {"N": repr(round(grade.score, 6))}}),
         }
         before = {f":from{number}": {"S": one.value} for number, one in enumerate(sorted(MAY_FOLLOW[state] & after))}
         allowed = f" OR #state IN ({', '.join(before)})" if before else ""
@@ -252,7 +260,9 @@ async def _seen_objects(items: AsyncIterator[Item]) -> AsyncIterator[SeenObject]
 def _capture_state(item: Item) -> CaptureState:
     capture_id = CaptureId.parse(f"{item['pk']['S']}/{item['sk']['S'].removeprefix('state/')}")
     reason, detail = item["reason"]["S"], item["detail"]["S"]
-    return CaptureState(capture_id, State(item["state"]["S"]), reason, detail, float(item["since"]["N"]))
+    score = float(item["score"]["N"]) if "score" in item else None
+    grade = Grade(score, item.get("alarm", {}).get("S", ""))  # items of before there were grades have neither
+    return CaptureState(capture_id, State(item["state"]["S"]), reason, detail, float(item["since"]["N"]), grade)
 
 
 _HEAD: Item = {"sk": {"S": "audit-head"}}

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import replace
 
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger._chain import AuditEntry, AuditHead, link
-from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, CaptureState, SeenObject, State
+from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, UNGRADED, CaptureState, Grade, SeenObject, State
 
 
 class MemoryLedger:
@@ -26,15 +27,22 @@ class MemoryLedger:
         """See `Ledger`."""
         self._answer()
         self._objects.setdefault(capture_id, {})[seen.name] = seen
-        self._move(capture_id, State.RECEIVING, "", "")
+        self._move(CaptureState(capture_id, State.RECEIVING))
         return dict(sorted(self._objects[capture_id].items()))
 
     async def move(
-        self, capture_id: CaptureId, state: State, reason: str = "", detail: str = "", *, after: frozenset[State] = ANYWHERE
+        self,
+        capture_id: CaptureId,
+        state: State,
+        reason: str = "",
+        detail: str = "",
+        *,
+        after: frozenset[State] = ANYWHERE,
+        grade: Grade = UNGRADED,
     ) -> None:
         """See `Ledger`."""
         self._answer()
-        self._move(capture_id, state, reason, detail, after)
+        self._move(CaptureState(capture_id, state, reason, detail, grade=grade), after)
 
     async def state(self, capture_id: CaptureId) -> CaptureState | None:
         """See `Ledger`."""
@@ -91,7 +99,7 @@ class MemoryLedger:
         if self.down:
             raise Unavailable("dynamodb", "switched off")
 
-    def _move(self, capture_id: CaptureId, state: State, reason: str, detail: str, after: frozenset[State] = ANYWHERE) -> None:
-        before = self._states.get(capture_id)
-        if before is None or before.state in MAY_FOLLOW[state] & after:
-            self._states[capture_id] = CaptureState(capture_id, state, reason, detail, self._clock())
+    def _move(self, to: CaptureState, after: frozenset[State] = ANYWHERE) -> None:
+        before = self._states.get(to.capture_id)
+        if before is None or before.state in MAY_FOLLOW[to.state] & after:
+            self._states[to.capture_id] = replace(to, since=self._clock())

@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 from panoveil.contracts.keys import CaptureId
+from panoveil.contracts.messages import Quality
 from panoveil.ledger._chain import AuditEntry, AuditHead
 
 
@@ -48,14 +49,32 @@ class SeenObject:
 
 
 @dataclass(frozen=True, slots=True)
+class Grade:
+    """How good a capture's panorama is, 0..1, None where nobody has looked, and what is alarming about its rig, a sentence or more."""
+
+    score: float | None = None
+    alarm: str = ""
+
+    @classmethod
+    def of(cls, quality: Quality) -> Self:
+        """Take from what the stitcher measured what a person wants to see first."""
+        return cls(quality.score, " ".join(quality.alarms))
+
+
+UNGRADED = Grade()
+"""Nobody has looked."""
+
+
+@dataclass(frozen=True, slots=True)
 class CaptureState:
-    """A capture's state, the reason for it where it is an unhappy one, and since when (epoch seconds)."""
+    """A capture's state, the reason for it where it is an unhappy one, since when (epoch seconds), and its grade."""
 
     capture_id: CaptureId
     state: State
     reason: str = ""
     detail: str = ""
     since: float = 0.0
+    grade: Grade = UNGRADED
 
 
 class Ledger(Protocol):
@@ -69,9 +88,16 @@ class Ledger(Protocol):
         ...
 
     async def move(
-        self, capture_id: CaptureId, state: State, reason: str = "", detail: str = "", *, after: frozenset[State] = ANYWHERE
+        self,
+        capture_id: CaptureId,
+        state: State,
+        reason: str = "",
+        detail: str = "",
+        *,
+        after: frozenset[State] = ANYWHERE,
+        grade: Grade = UNGRADED,
     ) -> None:
-        """Set the capture's state where `MAY_FOLLOW` and `after` both allow it, else change nothing; so it may be repeated."""
+        """Set the capture's state and grade where `MAY_FOLLOW` and `after` both allow it, else change nothing; so it may be repeated."""
         ...
 
     async def state(self, capture_id: CaptureId) -> CaptureState | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.reasons import Reason
 from panoveil.pixels.baseline import layout
+from panoveil.pixels.spread import Spread, one_by_one
 
 MAX_PIXELS = 200_000_000
 """More than any lens or panorama has: a header that claims more is damage, or an attack on memory."""
@@ -55,18 +56,25 @@ def encode(image: NDArray[np.uint8], quality: int) -> bytes:
     return data
 
 
-def encode_patchable(image: NDArray[np.uint8], quality: int) -> bytes:
-    """Return the same with restart markers, which let `patch` replace some of its blocks without touching the others."""
-    height, width = image.shape[:2]
-    buffer = np.empty((min(height, _BAND), width, 3), np.uint8)  # one for all bands: fresh pages cost more than the conversion
-    bands = [_encoded_band(image[row : row + _BAND], buffer, quality) for row in range(0, height, _BAND)]
+def encode_patchable(image: NDArray[np.uint8], quality: int, spread: Spread = one_by_one) -> bytes:
+    """Return the same with restart markers, which let `patch` replace some of its blocks without touching the others.
+
+    `spread` may encode bands in other threads.
+    """
+    height = image.shape[0]
+    bands = [b""] * -(-height // _BAND)
+
+    def encode_band(number: int) -> None:
+        bands[number] = _encoded_band(image[number * _BAND : (number + 1) * _BAND], quality)
+
+    spread(encode_band, range(len(bands)))
     first = layout(bands[0])
     start = int(first.segments[0, 0])
     return replace(first, height=height).header() + b"\xff\xd7".join(band[start:-2] for band in bands) + bands[0][-2:]
 
 
-def _encoded_band(rows: NDArray[np.uint8], buffer: NDArray[np.uint8], quality: int) -> bytes:
-    blue_first = cv2.cvtColor(rows, cv2.COLOR_RGB2BGR, dst=buffer[: len(rows)])
+def _encoded_band(rows: NDArray[np.uint8], quality: int) -> bytes:
+    blue_first = cv2.cvtColor(rows, cv2.COLOR_RGB2BGR)
     settings = {
         cv2.IMWRITE_JPEG_QUALITY: quality,
         cv2.IMWRITE_JPEG_RST_INTERVAL: RESTART,

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import cv2
 
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.messages import PanoramaStitched, PanoramaStitchedV1, decode
+from panoveil.contracts.messages import PanoramaStitched, PanoramaStitchedV1, PanoramaStitchedV2, decode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import TritonDetector
@@ -46,7 +46,7 @@ def recipe_of(settings: AnonymizerSettings, detector: TritonDetector) -> Callabl
 
 def _stitched(record: Record) -> PanoramaStitched:
     message = decode(record.data)
-    if isinstance(message, PanoramaStitchedV1):
+    if isinstance(message, PanoramaStitchedV1 | PanoramaStitchedV2):
         return message.upgraded()
     if not isinstance(message, PanoramaStitched):
         raise Rejected(Reason.UNKNOWN_MESSAGE, f"the anonymizer works on panorama.stitched, not on {message.type}")

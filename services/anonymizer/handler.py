@@ -19,7 +19,7 @@ from panoveil.contracts.messages import CARRIED, PanoramaHeld, PanoramaPublished
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import Detector
-from panoveil.ledger import Ledger, State, note
+from panoveil.ledger import Grade, Ledger, State, note
 from panoveil.pixels import jpeg
 from panoveil.streams import Outgoing, RecordSink
 from services.anonymizer import metadata
@@ -57,7 +57,7 @@ async def handle(message: PanoramaStitched, ports: Ports) -> None:
 
 async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> bytes:
     """Take up what an attempt left that crashed on its way to the end, or work anew; then audit, set the state, note the end."""
-    adopted = await _adopted(message, recipe, ports)
+    adopted = None if message.hold else await _adopted(message, recipe, ports)
     if adopted is None:
         result = await _anonymized(message, recipe, ports)
         done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
@@ -67,7 +67,7 @@ async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: Ano
     else:
         outcome, evidence = adopted, _publication(message, recipe, adopted)
     await note(ports.ledger, evidence)
-    return await _settle(capture_id, recipe, outcome, ports)
+    return await _settle(message, recipe, outcome, ports)
 
 
 async def _adopted(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> PanoramaPublished | None:
@@ -90,6 +90,8 @@ def _is_of(found: PanoramaPublished, message: PanoramaStitched, recipe: Anonymiz
 
 
 async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> Anonymized | Held:
+    if message.hold is not None:  # the detector need not look at what nobody may publish
+        return Held(message.hold.reason, message.hold.detail, (), 0)
     data = await ports.blobs.get(BlobRef(Bucket.STITCHED, message.key))
     telemetry.BYTES.labels(STAGE, "read").inc(len(data))
     picture = await asyncio.to_thread(_decoded, data, message)
@@ -154,13 +156,16 @@ async def _hold(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Held
     return PanoramaHeld(capture_id=message.capture_id, recipe_id=recipe.recipe_id, reason=result.reason, detail=result.detail)
 
 
-async def _settle(capture_id: CaptureId, recipe: AnonymizeRecipe, outcome: Outcome, ports: Ports) -> bytes:
+async def _settle(message: PanoramaStitched, recipe: AnonymizeRecipe, outcome: Outcome, ports: Ports) -> bytes:
     """Set the state, then note the end: a crash in between repeats the work, the other way round would lose the state."""
+    capture_id = CaptureId.parse(message.capture_id)
     state = State.HELD if isinstance(outcome, PanoramaHeld) else State.PUBLISHED
     reason, detail = (outcome.reason, outcome.detail) if isinstance(outcome, PanoramaHeld) else ("", "")
-    await ports.ledger.move(capture_id, state, reason, detail)
+    await ports.ledger.move(capture_id, state, reason, detail, grade=Grade.of(message.quality))
     winner = await ports.ledger.finish(capture_id, STAGE, recipe.recipe_id, encode(outcome))
     telemetry.CAPTURES.labels(STAGE, state).inc()
+    if reason:
+        telemetry.HELD.labels(reason).inc()
     return winner
 
 

@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from panoveil.pixels.spread import Spread
 from services.stitcher.layout import STRIP, Run
 from services.stitcher.sheets import Sheet, raise_nodes
-from services.stitcher.spread import Spread
 from services.stitcher.tables import Tables
 
 Image = NDArray[np.uint8]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.rig import Lens
 from panoveil.pixels import light
-from services.stitcher.spread import Spread, one_by_one
+from panoveil.pixels.spread import Spread, one_by_one
 
 Image = NDArray[np.uint8]
 Maps = NDArray[np.float32]

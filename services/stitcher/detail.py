@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.stitcher.spread import Spread, one_by_one
+from panoveil.pixels.spread import Spread, one_by_one
 
 Image = NDArray[np.uint8]
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.stitcher.spread import Spread, one_by_one
+from panoveil.pixels.spread import Spread, one_by_one
 
 Floats = NDArray[np.floating[Any]]
 Image = NDArray[np.uint8]

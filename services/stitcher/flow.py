@@ -50,12 +50,12 @@ def bridged(
 
     `maps` float32 [2, h + 2, w + 2, 2] are the zone's nodes of the two lenses, `lumas` their images shrunk by `every`.
     """
-    flow, trust = between_views(*views(zone, maps, lumas, step, every))
+    flow, trust = between_views(*views(maps, lumas, step, every))
     return _displaced(zone, maps, flow, trust, step, every, round_)
 
 
-def views(zone: Zone, maps: NDArray[np.float32], lumas: Sequence[Gray], step: int, every: int) -> tuple[Gray, Gray]:
-    """Return the zone as its two lenses see it, a sample every `every` pixels; arguments as for `bridged`."""
+def views(maps: NDArray[np.float32], lumas: Sequence[Gray], step: int, every: int) -> tuple[Gray, Gray]:
+    """Return a zone as its two lenses see it, a sample every `every` pixels; arguments as for `bridged`."""
     one, other = (_looked_at(luma, nodes, step // every, every) for luma, nodes in zip(lumas, maps, strict=True))
     return one, other
 

@@ -15,23 +15,34 @@ from panoveil import telemetry
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, carried_key, rig_key, stitched_key
-from panoveil.contracts.messages import CARRIED, CaptureReady, CarriedBox, CarriedBoxes, FrameRef, PanoramaStitched, encode
+from panoveil.contracts.messages import (
+    CARRIED,
+    CaptureReady,
+    CarriedBox,
+    CarriedBoxes,
+    FrameRef,
+    PanoramaStitched,
+    Quality,
+    encode,
+)
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import SecondSource, StitchRecipe
 from panoveil.contracts.rig import Rig
 from panoveil.detection import Detector
 from panoveil.detection.views import Crop
-from panoveil.ledger import Ledger, State
+from panoveil.ledger import Grade, Ledger, State
 from panoveil.pixels import jpeg
+from panoveil.pixels.spread import Spread
 from panoveil.streams import Outgoing, RecordSink
-from services.stitcher import tables
+from services.stitcher import gate, tables
 from services.stitcher.carry import Drawing
+from services.stitcher.inspection import Inspection, Spots, inspect
 from services.stitcher.lens_views import plan
 from services.stitcher.lookout import look
-from services.stitcher.spread import Spread
 from services.stitcher.steady import Drives, Light
 from services.stitcher.stitch import Panorama, Views, in_order, stitch
 from services.stitcher.stitch import look as look_small
+from services.stitcher.watch import Watches
 
 STAGE = "stitcher"
 LIGHT = "stitcher.light"
@@ -49,11 +60,12 @@ Crops = tuple[tuple[Crop, ...], ...]
 
 @dataclass(frozen=True, slots=True)
 class Mounted:
-    """A rig, its tables, and where each of its lenses is drawn."""
+    """A rig, its tables, where each of its lenses is drawn, and where its frames are inspected."""
 
     rig: Rig
     tables: tables.Tables
     drawing: Drawing
+    spots: Spots
 
 
 class Rigs:
@@ -84,14 +96,15 @@ class Rigs:
     def _load(self, rig: Rig) -> Mounted:
         with telemetry.measured(STAGE, "tables"):
             loaded = tables.load(rig, self._recipe, self._cache)
-            return Mounted(rig, loaded, Drawing.of(rig, self._recipe, loaded))
+            return Mounted(rig, loaded, Drawing.of(rig, self._recipe, loaded), Spots.of(rig, self._recipe, loaded.overview))
 
 
 @dataclass(frozen=True)
 class Ports:
     """What the handler needs of the world; `workers` run the strips of a panorama.
 
-    `recipe` names the models that the detector serves where frames are looked at, so it is asked for, not known.
+    `recipe` names the models that the detector serves where frames are looked at, so it is asked for, not known. `watches` are what
+    this process remembers of its drives; only the event loop touches them.
     """
 
     blobs: Blobs
@@ -102,6 +115,7 @@ class Ports:
     workers: Executor = field(repr=False)
     detector: Detector | None = None
     drives: Drives = field(default_factory=Drives)
+    watches: Watches = field(default_factory=Watches)
 
 
 async def handle(message: CaptureReady, ports: Ports) -> None:
@@ -121,18 +135,31 @@ async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe
     mounted = await ports.rigs.get(message.rig_id)
     frames = await _frames(message, ports.blobs)
     carried = await _carried(frames, mounted, recipe, ports)
-    light = await _light(capture_id, message, frames, mounted, recipe, ports) if recipe.steady else None
-    data, panorama = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers, light)
+    views = await asyncio.to_thread(_looked, frames, mounted, recipe, ports.workers)
+    light = await _light(capture_id, message, views, mounted, recipe, ports) if recipe.steady else None
+    data, panorama, seen = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers, light, views)
+    quality = _graded(capture_id, panorama, seen, mounted, ports.watches)
     ref = stitched_key(str(capture_id), recipe.recipe_id)
     await ports.blobs.put(ref, data, "image/jpeg")
     telemetry.BYTES.labels(STAGE, "written").inc(len(data))
     elsewhere = await _put_elsewhere(carried, carried_key(str(capture_id), recipe.recipe_id), ports.blobs)
     # The state first: a crash after `finish` would leave it behind for good.
-    await ports.ledger.move(capture_id, State.STITCHED)
-    stitched = _stitched(message, recipe, ref, data, panorama, () if elsewhere else carried, elsewhere)
+    await ports.ledger.move(capture_id, State.STITCHED, grade=Grade.of(quality))
+    stitched = _stitched(message, recipe, ref, data, quality, () if elsewhere else carried, elsewhere)
     winner = await ports.ledger.finish(capture_id, STAGE, recipe.recipe_id, encode(stitched))
     telemetry.CAPTURES.labels(STAGE, State.STITCHED).inc()
     return winner
+
+
+def _graded(capture_id: CaptureId, panorama: Panorama, seen: Inspection, mounted: Mounted, watches: Watches) -> Quality:
+    """Let the drive's watch take the capture in, and say what is known by now; in the event loop, so that nobody else does meanwhile."""
+    rig_id = mounted.rig.rig_id
+    with telemetry.measured(STAGE, "watch"):
+        watch = watches.of(capture_id.drive_id, rig_id, mounted.spots, mounted.tables.overview)
+        watch.add(str(capture_id), seen.glance)
+        quality = gate.graded(panorama.quality, seen.lenses, watch.verdict(), rig_id)
+    telemetry.grade(rig_id, quality)
+    return quality
 
 
 async def _carried(
@@ -149,14 +176,13 @@ async def _carried(
 async def _light(
     capture_id: CaptureId,
     message: CaptureReady,
-    frames: Mapping[str, NDArray[np.uint8]],
+    views: Views,
     mounted: Mounted,
     recipe: StitchRecipe,
     ports: Ports,
 ) -> NDArray[np.float64]:
     """Return the gains of the capture's lenses, [L, 3]: those that the ledger knows, else what the drive around it asks for."""
     drive, at = (capture_id.drive_id, recipe.recipe_id), message.captured_at
-    views = await asyncio.to_thread(_look_small, frames, mounted, recipe)
     neighbours = ports.drives.near(drive, str(capture_id), at, len(mounted.rig.lenses))
     light = await asyncio.to_thread(views.light, recipe, neighbours)
     gains = await _fixed(capture_id, light, recipe, ports.ledger)
@@ -173,9 +199,10 @@ async def _fixed(capture_id: CaptureId, light: Light, recipe: StitchRecipe, ledg
     return np.array(GAINS.validate_json(known), np.float64)
 
 
-def _look_small(frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe) -> Views:
+def _looked(frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe, workers: Executor) -> Views:
     with telemetry.measured(STAGE, "light"):
-        return look_small(in_order(frames, mounted.rig), mounted.rig, recipe, mounted.tables.overview)
+        ordered = in_order(frames, mounted.rig)
+        return look_small(ordered, mounted.rig, recipe, mounted.tables.overview, _spread_over(workers))
 
 
 async def _put_elsewhere(carried: tuple[CarriedBox, ...], ref: BlobRef, blobs: Blobs) -> CarriedBoxes | None:
@@ -220,11 +247,20 @@ def _make(
     recipe: StitchRecipe,
     workers: Executor,
     light: NDArray[np.float64] | None,
-) -> tuple[bytes, Panorama]:
+    views: Views,
+) -> tuple[bytes, Panorama, Inspection]:
+    spread = _spread_over(workers)
     with telemetry.measured(STAGE, "stitch"):
-        panorama = stitch(frames, mounted.rig, recipe, mounted.tables, _spread_over(workers), light)
+        panorama = stitch(frames, mounted.rig, recipe, mounted.tables, spread, light, views)
+    with telemetry.measured(STAGE, "inspect"):
+        seen = _inspected(frames, panorama, mounted)
     with telemetry.measured(STAGE, "encode"):
-        return jpeg.encode_patchable(panorama.image, recipe.jpeg_quality), panorama
+        return jpeg.encode_patchable(panorama.image, recipe.jpeg_quality, spread), panorama, seen
+
+
+def _inspected(frames: Mapping[str, NDArray[np.uint8]], panorama: Panorama, mounted: Mounted) -> Inspection:
+    ordered = in_order(frames, mounted.rig)
+    return inspect(ordered, panorama.views, panorama.gains, mounted.rig, mounted.spots, mounted.tables.overview)
 
 
 def _spread_over(workers: Executor) -> Spread:
@@ -246,11 +282,10 @@ def _stitched(
     recipe: StitchRecipe,
     ref: BlobRef,
     data: bytes,
-    panorama: Panorama,
+    quality: Quality,
     carried: tuple[CarriedBox, ...],
     elsewhere: CarriedBoxes | None,
 ) -> PanoramaStitched:
-    height, width = panorama.image.shape[:2]
     return PanoramaStitched(
         capture_id=message.capture_id,
         rig_id=message.rig_id,
@@ -259,9 +294,10 @@ def _stitched(
         pose=message.pose,
         key=ref.key,
         sha256=hashlib.sha256(data).hexdigest(),
-        width=width,
-        height=height,
-        quality=panorama.quality,
+        width=recipe.width,
+        height=recipe.width // 2,
+        quality=quality,
         carried=carried,
         carried_elsewhere=elsewhere,
+        hold=gate.held(quality, recipe.gate, message.rig_id),
     )

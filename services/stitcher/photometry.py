@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.rig import Rig, Vec3
 from panoveil.pixels import light
+from panoveil.pixels.spread import Spread, one_by_one
 from services.stitcher import finish
-from services.stitcher.spread import Spread, one_by_one
 
 Floats = NDArray[np.floating[Any]]
 Image = NDArray[np.uint8]

@@ -7,16 +7,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from panoveil.contracts.messages import Quality
+from panoveil.contracts.messages import QualityV1
 
 Floats = NDArray[np.floating[Any]]
 
 _LUMA = np.array([0.299, 0.587, 0.114])
 
 
-def measure(panorama: NDArray[np.uint8], views: Floats, seen: NDArray[np.bool_]) -> Quality:
+def measure(panorama: NDArray[np.uint8], views: Floats, seen: NDArray[np.bool_]) -> QualityV1:
     """Measure a panorama uint8 [H, W, 3]; `views` [L, h, w, 3] are the corrected lens images on a small panorama, `seen` [L, h, w] where."""
-    return Quality(
+    return QualityV1(
         sharpness=_sharpness(panorama),
         clipped_share=_clipped_share(panorama),
         overlap_difference=_overlap_difference(views, seen),

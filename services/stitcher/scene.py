@@ -81,11 +81,13 @@ def offsets(rays: Floats, place: Floats, width: int) -> NDArray[np.float32]:
 def fit(tables: Tables, lumas: Sequence[Gray], height: float, distance: float) -> Street | None:
     """Return the street as the zones' lenses disagree on it; None where they tell nothing of it, or the lenses are far apart.
 
-    `lumas` are the lenses' images shrunk by twice `flow.sampling`, `height` and `distance` those of the plain proxy surface in metres.
+    `lumas` are the lenses' images shrunk by `flow.sampling`, `height` and `distance` those of the plain proxy surface in metres.
     """
     if np.abs(tables.places).max() > _FARTHEST_OFF:
         return None
-    samples = [_samples(zone, tables, lumas, height, distance) for zone in tables.zones]
+    fine = flow.sampling(tables.width, tables.step)
+    every, small = (2 * fine, [flow.halved(luma) for luma in lumas]) if 2 * fine <= tables.step else (fine, lumas)
+    samples = [_samples(zone, tables, small, every, height, distance) for zone in tables.zones]
     if not samples:
         return None
     rises, walls, weights = (np.concatenate(part) for part in zip(*samples, strict=True))
@@ -104,10 +106,11 @@ def _profile(rises: Floats, walls: Floats, weights: Floats, otherwise: float) ->
     return tuple(profile)
 
 
-def _samples(zone: Zone, tables: Tables, lumas: Sequence[Gray], height: float, distance: float) -> tuple[Floats, Floats, Floats]:
+def _samples(
+    zone: Zone, tables: Tables, lumas: Sequence[Gray], every: int, height: float, distance: float
+) -> tuple[Floats, Floats, Floats]:
     """Return what a zone says of walls: how high, the inverse distance in 1/m (below 0 to the left) and how much that counts, [n] each."""
-    every = 2 * flow.sampling(tables.width, tables.step)
-    one, other = flow.views(zone, tables.zone_maps(zone), [lumas[lens] for lens in zone.pair], tables.step, every)
+    one, other = flow.views(tables.zone_maps(zone), [lumas[lens] for lens in zone.pair], tables.step, every)
     moved, trust = flow.between_views(one, other)
     rays = zone.rays(tables.step // every, tables.width // every)
     apart = (offsets(rays, tables.places[zone.pair[0]], 1) - offsets(rays, tables.places[zone.pair[1]], 1)) * (

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.messages import Quality
+from panoveil.contracts.messages import QualityV1
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
-from panoveil.contracts.rig import Lens, Rig, Vec3
+from panoveil.contracts.rig import Rig, Vec3
 from panoveil.pixels import light as photo
+from panoveil.pixels.spread import Spread, one_by_one
 from services.stitcher import blend, chromatic, detail, fill, finish, flow, photometry, quality, scene, steady
 from services.stitcher.photometry import Shade
 from services.stitcher.sheets import Sheet, padded
-from services.stitcher.spread import Spread, one_by_one
 from services.stitcher.tables import Overview, Tables
 from services.stitcher.zones import Zone
 
@@ -32,10 +32,15 @@ _COARSE = 8
 
 @dataclass(frozen=True, slots=True)
 class Panorama:
-    """The stitched image, uint8 [H, W, 3] RGB, and what was measured on it."""
+    """The stitched image, uint8 [H, W, 3] RGB, what was measured on it, and what it was measured on.
+
+    `views` float32 [L, h, w, 3] are the corrected lens images on the small panorama, `gains` [L, 3] the factors that corrected them.
+    """
 
     image: Image
-    quality: Quality
+    quality: QualityV1
+    views: Floats
+    gains: Floats
 
 
 def stitch(
@@ -45,22 +50,25 @@ def stitch(
     tables: Tables,
     spread: Spread = one_by_one,
     light: Floats | None = None,
+    views: "Views | None" = None,
 ) -> Panorama:
     """Return the panorama of one capture.
 
     `frames` are uint8 [h, w, 3] RGB by lens name, in the rig's sizes; `spread` may call strips in other threads. `light` [L, 3] are the
-    gains of the lenses on top of the rig's calibration, unless told those that match the lenses with one another.
+    gains of the lenses on top of the rig's calibration, unless told those that match the lenses with one another. `views` are the
+    frames as `look` sees them, where that is known already.
     `Rejected(FRAME_MISSING | WRONG_FRAME_SIZE)` where they do not fit the rig.
     """
     ordered = in_order(frames, rig)
-    views = look(ordered, rig, recipe, tables.overview)
+    views = views or look(ordered, rig, recipe, tables.overview, spread)
     matched = views.light(recipe).gains if light is None else light
     shown = views.shown(matched)
-    corrected = _corrected(ordered, photometry.rig_gains(rig) * matched, rig, recipe, tables, spread)
+    gains = photometry.rig_gains(rig) * matched
+    corrected = _corrected(ordered, gains, rig, recipe, tables, spread)
     backdrop = _to_nodes(finish.toned(_backdrop(shown, tables.overview), recipe.tone), tables)
     image = _drawn(corrected, backdrop, rig, recipe, tables, spread)
     measured = quality.measure(image, shown, tables.overview.seen)
-    return Panorama(finish.sharpened(image, recipe.sharpen, spread), measured)
+    return Panorama(finish.sharpened(image, recipe.sharpen, spread), measured, shown, gains)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,14 +94,20 @@ class Views:
         return photo.respond(self.response, self.linear * gains[:, None, None, :].astype(np.float32))
 
 
-def look(frames: list[Image], rig: Rig, recipe: StitchRecipe, overview: Overview) -> Views:
+def look(frames: list[Image], rig: Rig, recipe: StitchRecipe, overview: Overview, spread: Spread = one_by_one) -> Views:
     """Return the frames [h, w, 3] of a capture, in the rig's order, on the small panorama."""
-    sensed = np.stack([_view(frame, overview, index) for index, frame in enumerate(frames)])
-    usable = overview.seen[_SOME] & photometry.usable(sensed[_SOME])
-    for view, lens, gains, shade in zip(sensed, rig.lenses, photometry.rig_gains(rig), overview.shades, strict=True):
-        scale = shade[..., None] * gains.astype(np.float32) if recipe.vignetting else gains.astype(np.float32)
-        np.multiply(photo.linear(lens.photometry.response, view), scale, out=view)
-    return Views(sensed, usable, overview.shares[_SOME], photometry.rig_response(rig))
+    linear = np.empty((*overview.seen.shape, 3), np.float32)
+    usable = np.empty_like(overview.seen[_SOME])
+    gains = photometry.rig_gains(rig).astype(np.float32)
+
+    def see(index: int) -> None:
+        sensed, lens = _view(frames[index], overview, index), rig.lenses[index]
+        usable[index] = overview.seen[_SOME][index] & photometry.usable(sensed[::2, ::2])
+        scale = overview.shades[index][..., None] * gains[index] if recipe.vignetting else gains[index]
+        np.multiply(photo.linear(lens.photometry.response, sensed), scale, out=linear[index])
+
+    spread(see, range(len(frames)))
+    return Views(linear, usable, overview.shares[_SOME], photometry.rig_response(rig))
 
 
 def in_order(frames: Mapping[str, Image], rig: Rig) -> list[Image]:
@@ -156,7 +170,7 @@ def _drawn(frames: list[Image], backdrop: Image, rig: Rig, recipe: StitchRecipe,
         return blend.compose(blend.Canvas(tables, frames, backdrop, ()), spread)
     every = flow.sampling(tables.width, tables.step)
     lumas = _each(lambda frame: flow.grays(frame, every), frames, spread)
-    street = scene.fit(tables, [flow.halved(luma) for luma in lumas], rig.height_above_ground, recipe.proxy_distance)
+    street = scene.fit(tables, lumas, rig.height_above_ground, recipe.proxy_distance)
     by = tables if street is None else scene.fitted(tables, street, rig.height_above_ground, recipe.proxy_distance)
 
     def bridge(zone: Zone) -> dict[int, Sheet]:

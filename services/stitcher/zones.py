@@ -6,7 +6,7 @@ seams. Seen from the rig's centre they would stand in between, at a share of the
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 

@@ -67,7 +67,7 @@ def stitched(number: int, data: bytes) -> PanoramaStitched:
         capture_id=str(capture(number)), rig_id="ring", recipe_id=RECIPE_ID, captured_at=datetime(2026, 6, 1, 12, tzinfo=UTC),
         pose=Pose(latitude=55.4, longitude=10.4, heading=12.0), key=stitched_key(str(capture(number)), RECIPE_ID).key,
         sha256=hashlib.sha256(data).hexdigest(), width=512, height=256,
-        quality=Quality(sharpness=1, clipped_share=0, overlap_difference=0, coverage=1), carried=(), carried_elsewhere=None,
+        quality=Quality(sharpness=1, clipped_share=0, overlap_difference=0, coverage=1), carried=(), carried_elsewhere=None, hold=None,
     )  # fmt: skip
 
 

@@ -11,7 +11,19 @@ import pytest
 
 from panoveil.contracts.errors import Misconfigured, Unavailable
 from panoveil.contracts.keys import CaptureId
-from panoveil.ledger import ENDS, MAY_FOLLOW, DynamoLedger, Ledger, MemoryLedger, SeenObject, State, provision_table, verify_chain
+from panoveil.ledger import (
+    ENDS,
+    MAY_FOLLOW,
+    UNGRADED,
+    DynamoLedger,
+    Grade,
+    Ledger,
+    MemoryLedger,
+    SeenObject,
+    State,
+    provision_table,
+    verify_chain,
+)
 from tests.stores.conftest import HASTE, REGION
 
 C1 = CaptureId("dk", "d1", "c1")
@@ -72,6 +84,16 @@ async def test_a_move_with_a_condition_leaves_other_states_alone(ledger: Ledger)
     found = await ledger.state(capture_id)
     assert found is not None
     assert (found.state, found.reason) == (State.QUARANTINED, "bad")
+
+
+async def test_a_move_carries_a_grade_and_one_without_has_none(ledger: Ledger) -> None:
+    capture_id = CaptureId("survey", "graded", "000001")
+    grades = [Grade(0.8125, "Lens left shows nothing."), UNGRADED, Grade(0.0)]
+    for state, grade in zip((State.READY, State.STITCHED, State.PUBLISHED), grades, strict=True):
+        await ledger.move(capture_id, state, grade=grade)
+        (found,) = [one async for one in ledger.captures(capture_id.drive_id)]
+        assert (found.state, found.grade) == (state, grade)
+        assert await ledger.state(capture_id) == found
 
 
 async def test_moves_follow_the_rule(ledger: Ledger) -> None:

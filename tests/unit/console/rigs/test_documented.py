@@ -7,7 +7,7 @@ import pytest
 
 from console.rigs import importers
 from console.rigs.importers import Format
-from panoveil.contracts.rig import BrownConrady, KannalaBrandt, Lens, Chromatic, Photometry, Rig
+from panoveil.contracts.rig import BrownConrady, Chromatic, KannalaBrandt, Lens, Photometry, Rig
 
 _TEXT = (Path(__file__).parents[4] / "docs" / "rig.md").read_text()
 

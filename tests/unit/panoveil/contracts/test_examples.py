@@ -14,6 +14,7 @@ from panoveil.contracts.messages import (
     PanoramaPublished,
     PanoramaStitched,
     PanoramaStitchedV1,
+    PanoramaStitchedV2,
     decode,
     encode,
     parse_manifest,
@@ -78,19 +79,22 @@ def test_json_of_another_form_is_unknown(data: bytes) -> None:
     assert caught.value.reason == Reason.UNKNOWN_MESSAGE
 
 
-def test_an_older_version_says_the_same_as_todays() -> None:
-    old = decode(examples.read("panorama.stitched.1"))
-    assert isinstance(old, PanoramaStitchedV1)
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_version_says_the_same_as_todays(version: int) -> None:
+    old = decode(examples.read(f"panorama.stitched.{version}"))
+    assert isinstance(old, PanoramaStitchedV1 | PanoramaStitchedV2)
     today = old.upgraded()
-    assert (today.version, today.carried, today.carried_elsewhere) == (2, (), None)
-    facts = json.loads(encode(today))
-    assert {key: facts[key] for key in json.loads(encode(old)) if key != "version"} == old.model_dump(
-        mode="json", exclude={"version"}
-    )
+    assert (today.version, today.hold, today.quality.score, today.quality.lenses) == (3, None, None, ())
+    assert (today.carried, today.carried_elsewhere) == (getattr(old, "carried", ()), None)
+    then, now = json.loads(encode(old)), json.loads(encode(today))
+    assert then["quality"].items() <= now["quality"].items()
+    kept = set(then) - {"version", "quality"}
+    assert {key: now[key] for key in kept} == {key: then[key] for key in kept}
 
 
-def test_an_older_version_cannot_pass_for_todays() -> None:
-    document = json.loads(examples.read("panorama.stitched.1")) | {"version": 2}
+@pytest.mark.parametrize(("old", "new"), [(1, 2), (1, 3), (2, 3)])
+def test_an_older_version_cannot_pass_for_a_later_one(old: int, new: int) -> None:
+    document = json.loads(examples.read(f"panorama.stitched.{old}")) | {"version": new}
     with pytest.raises(Rejected):
         decode(json.dumps(document).encode())
 

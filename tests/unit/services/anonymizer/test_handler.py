@@ -49,6 +49,7 @@ def stitched(data: bytes, **changes: Any) -> PanoramaStitched:
         "key": stitched_key(str(CAPTURE), "5f1c0a9be37d2468").key, "sha256": hashlib.sha256(data).hexdigest(),
         "width": 512, "height": 256,
         "quality": Quality(sharpness=1, clipped_share=0, overlap_difference=0, coverage=1), "carried": (), "carried_elsewhere": None,
+        "hold": None,
     }  # fmt: skip
     return PanoramaStitched.model_validate(fields | changes)
 
@@ -211,6 +212,47 @@ async def test_what_cannot_be_verified_is_held_and_not_written(world: World) -> 
     state = await world.ledger.state(CAPTURE)
     assert state is not None
     assert (state.state, state.reason) == (State.HELD, Reason.NOT_VERIFIED)
+
+
+DRIFTED = {"reason": Reason.RIG_DRIFTED, "detail": "Lens left is turned by 0.51° (± 0.06°) against rig ring."}
+
+
+async def test_what_the_stitcher_holds_is_held_without_a_look(world: World) -> None:
+    """Neither the detector nor the picture is asked: the one is down, the other not there."""
+    quality = Quality(sharpness=1, clipped_share=0, overlap_difference=0, coverage=1, score=0.31, alarms=(DRIFTED["detail"],))
+    await handle(stitched(panorama(), hold=DRIFTED, quality=quality), world.ports(Down()))
+    (message,) = world.sent()
+    assert isinstance(message, PanoramaHeld)
+    assert (message.reason, message.detail) == (Reason.RIG_DRIFTED, DRIFTED["detail"])
+    assert await world.published() == []
+    state = await world.ledger.state(CAPTURE)
+    assert state is not None
+    assert (state.state, state.reason, state.detail) == (State.HELD, Reason.RIG_DRIFTED, DRIFTED["detail"])
+    assert (state.grade.score, state.grade.alarm) == (0.31, DRIFTED["detail"])
+    (entry,) = [entry async for entry in world.ledger.audit_chain(CAPTURE.drive_id)]
+    body: dict[str, Any] = dict(entry.body)
+    assert (body["kind"], body["reason"], body["regions"]) == ("hold", Reason.RIG_DRIFTED, [])
+    assert body["verification"] == {"rounds": 0, "findings": DRIFTED["detail"]}
+
+
+async def test_a_hold_takes_back_what_an_attempt_left(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    assert len(await world.published()) == 2
+    world.ledger = MemoryLedger()
+    await handle(stitched(data, hold=DRIFTED), world.ports(Down()))
+    assert await world.published() == []
+
+
+async def test_what_is_published_keeps_its_grade(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    quality = Quality(sharpness=1, clipped_share=0, overlap_difference=0, coverage=1, score=0.87)
+    await handle(stitched(data, quality=quality), world.ports(RectangleDetector()))
+    state = await world.ledger.state(CAPTURE)
+    assert state is not None
+    assert (state.state, state.grade.score, state.grade.alarm) == (State.PUBLISHED, 0.87, "")
 
 
 async def test_without_a_detector_nothing_is_written_or_said(world: World) -> None:

@@ -6,14 +6,16 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from prometheus_client import REGISTRY
 
 from panoveil.blobs import MemoryBlobs
 from panoveil.contracts.errors import Rejected, Unavailable
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, carried_key, raw_key, rig_key, stitched_key
 from panoveil.contracts.messages import CARRIED, CaptureReady, FrameRef, PanoramaStitched, Pose, decode
 from panoveil.contracts.reasons import Reason
-from panoveil.contracts.recipe import Model, SecondSource, StitchRecipe
+from panoveil.contracts.recipe import Model, QualityGate, SecondSource, StitchRecipe
 from panoveil.detection import Detections, Detector, Images, Kind, RectangleDetector
 from panoveil.ledger import MemoryLedger, State
 from panoveil.pixels import jpeg
@@ -111,6 +113,53 @@ async def test_the_ledger_knows(ports: Ports) -> None:
     state = await ports.ledger.state(CAPTURE)
     assert state is not None
     assert state.state is State.STITCHED
+
+
+async def test_every_lens_is_graded_in_message_ledger_and_metrics(ports: Ports) -> None:
+    """The virtual world holds no edges: it looks as through a lens out of focus."""
+    await handle(READY, ports)
+    (message,) = _sent(ports)
+    quality = message.quality
+    assert [lens.lens for lens in quality.lenses] == [lens.name for lens in RIG.lenses]
+    assert quality.score == min(lens.score for lens in quality.lenses)
+    assert message.hold is not None
+    assert message.hold.reason is Reason.POOR_QUALITY
+    state = await ports.ledger.state(CAPTURE)
+    assert state is not None
+    assert state.grade.score == pytest.approx(quality.score)
+    for lens in quality.lenses:
+        labels = {"rig": RIG.rig_id, "lens": lens.lens}
+        assert REGISTRY.get_sample_value("panoveil_lens_score", labels) == lens.score
+
+
+async def _with_a_dead_lens(ports: Ports, blobs: MemoryBlobs) -> CaptureReady:
+    frame = READY.frames[1]
+    data = jpeg.encode(np.zeros((160, 160, 3), np.uint8), 95)
+    blobs.objects[BlobRef(Bucket.RAW, frame.key)] = data
+    changed = frame.model_copy(update={"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)})
+    return READY.model_copy(update={"frames": (READY.frames[0], changed, *READY.frames[2:])})
+
+
+async def test_a_lens_that_shows_nothing_asks_for_a_hold(ports: Ports, blobs: MemoryBlobs) -> None:
+    await handle(await _with_a_dead_lens(ports, blobs), ports)
+    (message,) = _sent(ports)
+    assert message.hold is not None
+    assert (message.hold.reason, message.hold.detail) == (Reason.LENS_DEAD, "Lens lens1 shows nothing.")
+    assert (message.quality.score, message.quality.alarms) == (0, ("Lens lens1 shows nothing.",))
+    assert stitched_key(str(CAPTURE), RECIPE.recipe_id) in blobs.objects
+    state = await ports.ledger.state(CAPTURE)
+    assert state is not None
+    assert (state.state, state.grade.score) == (State.STITCHED, 0)
+
+
+async def test_a_gate_that_is_off_lets_it_pass(ports: Ports, blobs: MemoryBlobs) -> None:
+    off = QualityGate.model_validate(dict.fromkeys(QualityGate.model_fields))
+    open_gate = replace(ports, recipe=_always(RECIPE.model_copy(update={"gate": off})))
+    await handle(await _with_a_dead_lens(ports, blobs), open_gate)
+    (message,) = _sent(ports)
+    assert message.hold is None
+    assert message.quality.lenses[1].dead
+    assert message.recipe_id != RECIPE.recipe_id
 
 
 async def test_a_redelivery_only_tells_again(ports: Ports, blobs: MemoryBlobs) -> None:
