@@ -57,20 +57,21 @@ def _draw(target: Image, canvas: Canvas, rows: slice, run: Run) -> None:
 
 def _mix(target: Image, canvas: Canvas, rows: slice, run: Run) -> None:
     """Lay the run's lenses over one another by their shares, and the backdrop in what they leave."""
-    mixed, weight = None, np.zeros(target.shape[:2], np.float32)
-    for lens in run.lenses:
+    weight = np.zeros(target.shape[:2], np.float32)
+    for number, lens in enumerate(run.lenses):
         share = canvas.sheet(lens, run).shares(rows, slice(run.left, run.right))
         sampled = _sample(canvas, lens, rows, run)
-        mixed = sampled if mixed is None else cv2.blendLinear(mixed, sampled, weight, share)
-        weight = weight + share
+        target[:] = cv2.blendLinear(target, sampled, weight, share) if number else sampled
+        weight += share
     if run.backdrop:
-        mixed = cv2.blendLinear(mixed, np.ascontiguousarray(_behind(canvas, rows, run)), weight, np.maximum(1 - weight, 0))
-    target[:] = mixed
+        behind = np.ascontiguousarray(_behind(canvas, rows, run))
+        target[:] = cv2.blendLinear(target, behind, weight, np.maximum(1 - weight, 0))
 
 
 def _behind(canvas: Canvas, rows: slice, run: Run) -> Image:
     """Return the backdrop enlarged to the pixels of a run."""
-    return raise_nodes(canvas.backdrop, canvas.tables.step, *_cells(canvas.tables.step, rows, run))
+    behind: Image = raise_nodes(canvas.backdrop, canvas.tables.step, *_cells(canvas.tables.step, rows, run))
+    return behind
 
 
 def _cells(step: int, rows: slice, run: Run) -> tuple[slice, slice]:

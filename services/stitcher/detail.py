@@ -10,8 +10,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from panoveil.pixels.spread import Spread, one_by_one
-
 Image = NDArray[np.uint8]
 
 _CALMED, _RAISED = 0.3, 1.8
@@ -24,29 +22,21 @@ _MOST = 16
 """Grey levels by which a residual is changed at most: no halos."""
 
 _LEAST_NOISE = 0.3
-_ROWS = 64
 _TILE = 48
 
 
-def refined(frame: Image, strength: float, spread: Spread = one_by_one) -> Image:
-    """Return the frame uint8 [h, w, 3] with its edges raised and its noise calmed; itself at strength 0, all of it at 1."""
-    if strength == 0:
-        return frame
-    table = _table(noise(frame), strength)
-    result = np.empty_like(frame)
-
-    def refine(top: int) -> None:
-        first, last = max(0, top - 1), min(len(frame), top + _ROWS + 1)
-        own = slice(top - first, top - first + _ROWS)
-        part = frame[first:last]
-        residual = part[own] - cv2.GaussianBlur(part, (3, 3), 0)[own]  # modulo 256: LUT reads it as signed
-        cv2.addWeighted(part[own], 1, cv2.LUT(residual, table), 1, -_MOST, dst=result[top : top + _ROWS])
-
-    spread(refine, range(0, len(frame), _ROWS))
-    return result
+def table(frame: Image, gain: float, strength: float) -> NDArray[np.uint8] | None:
+    """Return what `refined` needs to know of a frame uint8 [h, w, 3] whose light is about to be multiplied by `gain`; None at strength 0."""
+    return _changes(gain * noise(frame), strength) if strength else None
 
 
-def _table(sigma: float, strength: float) -> NDArray[np.uint8]:
+def refined(part: Image, own: slice, changes: NDArray[np.uint8]) -> Image:
+    """Return the rows `own` of a part uint8 [h, w, 3], which has a row more on either side, with edges raised and noise calmed."""
+    residual = part[own] - cv2.GaussianBlur(part, (3, 3), 0)[own]  # modulo 256: the table reads it as signed
+    return np.asarray(cv2.addWeighted(part[own], 1, cv2.LUT(residual, changes), 1, -_MOST), np.uint8)
+
+
+def _changes(sigma: float, strength: float) -> NDArray[np.uint8]:
     """Return by how much a pixel changes, `_MOST` standing for nothing, by its residual modulo 256: uint8 [256].
 
     A residual beyond ±127, next to a lone pixel, is taken for its opposite: the change is bounded all the same.

@@ -3,7 +3,12 @@
 The same thing lies at p through one lens and at p + F(p) through the other. Both are drawn where it would be seen from between:
 each pixel q is fetched from the first lens at q - a F and from the second at q + (1 - a) F, so that the two agree whatever share of
 each is shown. `a` is the zone's `between` where displacement is wanted; towards the zone's rim it becomes the second lens's share,
-which leaves the first lens alone where it draws alone. Where the flow cannot be trusted (see `_trust`) it is taken from around.
+which leaves the first lens alone where it draws alone.
+
+All lenses of a rig are triggered at once, so even what drives by is displaced along one line only, the zone's `apart`; flow across
+that line is noise but for a sample or so of calibration error, and flow along it is bounded by how near things can be. Where flow
+does not lead back to where it came from it is taken from around, and where the lenses still disagree the seam becomes narrow: a cut
+shows less than a ghost.
 """
 
 from collections.abc import Sequence
@@ -14,7 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from services.stitcher.sheets import Sheet, raise_nodes
+from services.stitcher.sheets import Sheet, fetched, raise_nodes
 from services.stitcher.zones import Zone
 
 Floats = NDArray[np.floating[Any]]
@@ -22,6 +27,17 @@ Gray = NDArray[np.uint8]
 
 FULL_CIRCLE = 4096
 """Samples all round at which lenses are compared."""
+
+_NEAREST = 1 / 1.2
+"""1/m by which a thing can be nearer than the proxy surface, or farther."""
+
+_ASTRAY = 1.0
+"""Cells of flow that a small error of calibration may cause."""
+
+_AGREED, _STEEP = 8.0, 6.0
+"""Grey levels from which lenses are said to disagree, and how many times as narrow the seam becomes where they differ by twice as much."""
+
+_STILL = 1e-6
 
 
 def sampling(width: int, step: int) -> int:
@@ -31,16 +47,17 @@ def sampling(width: int, step: int) -> int:
 
 def grays(frame: NDArray[np.uint8], every: int) -> Gray:
     """Return a frame uint8 [h, w, 3] as luma, shrunk by `every`, a power of two."""
-    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    while every > 1:
-        gray, every = halved(gray), every // 2
-    return gray  # type: ignore[return-value]
+    return _shrunk(np.asarray(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), np.uint8), every)
+
+
+def _shrunk(gray: Gray, by: int) -> Gray:
+    return gray if by == 1 else _shrunk(halved(gray), by // 2)
 
 
 def halved(gray: Gray) -> Gray:
     """Return an image at half its size."""
     height, width = gray.shape[0] // 2, gray.shape[1] // 2
-    return cv2.resize(gray[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return np.asarray(cv2.resize(gray[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def bridged(
@@ -50,8 +67,11 @@ def bridged(
 
     `maps` float32 [2, h + 2, w + 2, 2] are the zone's nodes of the two lenses, `lumas` their images shrunk by `every`.
     """
-    flow, trust = between_views(*views(maps, lumas, step, every))
-    return _displaced(zone, maps, flow, trust, step, every, round_)
+    seen = views(maps, lumas, step, every)
+    fine = min(step, 2 * every)
+    cells = _smooth(*between_views(*seen), fine // every) * np.float32(every / fine)
+    cells = _plausible(cells, zone.raised(zone.apart, step // fine) / np.float32(fine))
+    return _drawn(zone, maps, cells, [_shrunk(view, fine // every) for view in seen], step, round_)
 
 
 def views(maps: NDArray[np.float32], lumas: Sequence[Gray], step: int, every: int) -> tuple[Gray, Gray]:
@@ -62,14 +82,14 @@ def views(maps: NDArray[np.float32], lumas: Sequence[Gray], step: int, every: in
 
 def _looked_at(luma: Gray, nodes: NDArray[np.float32], factor: int, every: int) -> Gray:
     cells = raise_nodes(nodes, factor, slice(0, nodes.shape[0] - 2), slice(0, nodes.shape[1] - 2))
-    return cv2.remap(luma, (cells + 0.5) / every - 0.5, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload, return-value]
+    return np.asarray(fetched(luma, (cells + 0.5) / every - 0.5), np.uint8)
 
 
 def between_views(one: Gray, other: Gray) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return the flow float32 [h, w, 2] from one view to the other, in samples, and how far it can be trusted, float32 [h, w] 0-1."""
-    search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
-    there = search.calc(one, other, None)
-    back = search.calc(other, one, None)
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
+    there = np.asarray(search.calc(one, other, None), np.float32)  # type: ignore[call-overload]
+    back = np.asarray(search.calc(other, one, None), np.float32)  # type: ignore[call-overload]
     return there, _trust(there, back)
 
 
@@ -88,32 +108,56 @@ def grid(shape: tuple[int, int]) -> NDArray[np.float32]:
     return np.stack(np.meshgrid(*(np.arange(size, dtype=np.float32) for size in (shape[1], shape[0]))), axis=-1)
 
 
-def _displaced(
-    zone: Zone, maps: NDArray[np.float32], flow: Floats, trust: Floats, step: int, every: int, round_: int
+def _plausible(flow: Floats, apart: Floats) -> Floats:
+    """Return the flow [h, w, 2] as far as things can cause it."""
+    square = np.maximum(np.sum(apart * apart, axis=-1), _STILL)
+    nearness = np.sum(flow * apart, axis=-1) / square
+    along = np.clip(nearness, -_NEAREST, _NEAREST)[..., None] * apart
+    return np.asarray(along + np.clip(flow - along, -_ASTRAY, _ASTRAY))
+
+
+def _drawn(
+    zone: Zone, maps: NDArray[np.float32], cells: Floats, seen: Sequence[Gray], step: int, round_: int
 ) -> tuple[Sheet, Sheet]:
-    fine = min(step, 2 * every)
-    ratio = step // fine
-    rows, columns = slice(0, zone.rows), slice(0, zone.columns)
-    fade, between = (_with_margin(raise_nodes(nodes, ratio, rows, columns)) for nodes in (zone.fade, zone.between))
-    shares = [_with_margin(raise_nodes(share, ratio, rows, columns)) for share in zone.shares]
-    moved = _with_margin(_smooth(flow, trust, fine // every)) * (every / fine) * np.minimum(1, 2 * fade)[..., None]
+    """Return the two sheets, of the flow on fine cells [h, w, 2] and the two lenses' views on the same."""
+    ratio = cells.shape[0] // zone.rows
+    fade, between, *shares = (zone.raised(nodes, ratio) for nodes in (zone.fade, zone.between, *zone.shares))
     way = shares[1] + fade * (between - shares[1])
-    moved = _fetched(moved, way)
-    sheets = []
-    for nodes, share, part in zip(maps, shares, (-way, 1 - way), strict=True):
-        place = _positions(fade.shape, ratio) + moved * (part / ratio)[..., None]
-        drawn = cv2.remap(nodes, place.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-        sheets.append(Sheet(fine, zone.left * step, zone.top * step, round_, drawn, share))
-    return sheets[0], sheets[1]
+    moved = _fetched(cells * np.minimum(1, 2 * fade)[..., None], way)
+    shares = _narrowed(shares, _disagreement(seen, moved, way))
+    places = (_positions(way.shape, ratio) + _with_margin(moved * (part / ratio)[..., None]) for part in (-way, 1 - way))
+    one, other = (
+        Sheet(step // ratio, zone.left * step, zone.top * step, round_, fetched(nodes, place), _with_margin(share))
+        for nodes, place, share in zip(maps, places, shares, strict=True)
+    )
+    return one, other
+
+
+def _disagreement(seen: Sequence[Gray], moved: Floats, way: Floats) -> Floats:
+    """Return by how many grey levels the two views differ where they are drawn, [h, w], smoothed."""
+    one, other = (
+        fetched(view, grid(way.shape) + moved * part[..., None]).astype(np.float32)
+        for view, part in zip(seen, (-way, 1 - way), strict=True)
+    )
+    return np.asarray(cv2.GaussianBlur(np.abs(one - other), (0, 0), 2))
+
+
+def _narrowed(shares: Sequence[Floats], disagreement: Floats) -> list[Floats]:
+    """Return shares whose seam is the narrower the more the lenses disagree; their sum stays."""
+    total = shares[0] + shares[1]
+    second = shares[1] / np.maximum(total, _STILL)
+    steeper = 1 + (_STEEP - 1) * np.clip((disagreement - _AGREED) / _AGREED, 0, 1)
+    cut = np.clip((second - 0.5) * steeper + 0.5, 0, 1)
+    return [total * (1 - cut), total * cut]
 
 
 def _positions(shape: tuple[int, ...], ratio: int) -> NDArray[np.float32]:
-    """Return where the fine cells, with their margin, lie among the nodes with theirs: (x, y) float32 [h, w, 2]."""
-    return (grid(shape[:2]) - np.float32(0.5)) / np.float32(ratio) + np.float32(0.5)
+    """Return where fine cells [h, w], with a margin of one, lie among the nodes with theirs: (x, y) float32 [h + 2, w + 2, 2]."""
+    return (grid((shape[0] + 2, shape[1] + 2)) - np.float32(0.5)) / np.float32(ratio) + np.float32(0.5)
 
 
 def _with_margin(cells: Floats) -> NDArray[np.float32]:
-    return cv2.copyMakeBorder(np.asarray(cells, np.float32), 1, 1, 1, 1, cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+    return np.asarray(cv2.copyMakeBorder(np.asarray(cells, np.float32), 1, 1, 1, 1, cv2.BORDER_REPLICATE), np.float32)
 
 
 def _smooth(flow: Floats, trust: Floats, shrink: int) -> Floats:
@@ -128,5 +172,4 @@ def _smooth(flow: Floats, trust: Floats, shrink: int) -> Floats:
 
 def _fetched(moved: Floats, way: Floats) -> Floats:
     """Return the displacement of what is drawn at each cell: the flow is known where the first lens sees a thing, not where it is drawn."""
-    place = _positions(way.shape, 1) - moved * way[..., None]
-    return cv2.remap(moved, place.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[return-value]
+    return np.asarray(fetched(moved, grid(way.shape) - moved * way[..., None]))

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.rig import Rig, Vec3
 from panoveil.pixels import light
-from panoveil.pixels.spread import Spread, one_by_one
 from services.stitcher import finish
 
 Floats = NDArray[np.floating[Any]]
@@ -33,7 +32,7 @@ _ALIKE = 16
 _FLOOR = 0.003
 """No overlap tells a log gain better than this."""
 
-_KNEE, _PEAK = 235.0, 290.0
+_KNEE, _PEAK = 220.0, 300.0
 _LIFTED_FROM = 180.0
 
 
@@ -144,32 +143,24 @@ def curve_table(
 
 @dataclass(frozen=True, slots=True)
 class Shade:
-    """What undoes a lens's vignetting on every pixel of its (reduced) frame: uint8 [h, w], 255 standing for `peak`."""
+    """What undoes a lens's vignetting on every pixel of its (reduced) frame: uint16 [h, w], 256 times 0 to 255, which is `peak`."""
 
-    pixels: NDArray[np.uint8]
+    pixels: NDArray[np.uint16]
     peak: float
 
 
-def corrected(frame: Image, shade: Shade | None, table: Image | None, spread: Spread = one_by_one) -> Image:
-    """Return a frame uint8 [h, w, 3] looked up in a `curve_table`; `shade` is disregarded by one that was made without."""
+def corrected(pixels: Image, shade: NDArray[np.uint16] | None, table: Image | None) -> Image:
+    """Return pixels uint8 [h, w, 3] looked up in a `curve_table`; `shade` [h, w] is disregarded by one that was made without."""
     if table is None:
-        return frame
-    result = np.empty_like(frame)
-
-    def correct(top: int) -> None:
-        rows = slice(top, top + _ROWS)
-        index = frame[rows] if shade is None or table.shape[1] == _LEVELS else _shaded(frame[rows], shade.pixels[rows])
-        cv2.LUT(index, table, dst=result[rows])
-
-    spread(correct, range(0, len(frame), _ROWS))
-    return result
+        return pixels
+    index = pixels if shade is None or table.shape[1] == _LEVELS else _shaded(pixels, shade)
+    return np.asarray(cv2.LUT(index, table), np.uint8)
 
 
-def _shaded(pixels: Image, shade: NDArray[np.uint8]) -> NDArray[np.uint16]:
-    """Return shade << 8 | pixel, uint16 [h, w, 3]."""
-    index = np.asarray(cv2.cvtColor(shade.astype(np.uint16) << 8, cv2.COLOR_GRAY2RGB), np.uint16)
+def _shaded(pixels: Image, shade: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Return shade + pixel, uint16 [h, w, 3]."""
+    index = np.asarray(cv2.cvtColor(shade, cv2.COLOR_GRAY2RGB), np.uint16)
     return np.bitwise_or(index, pixels, out=index)
 
 
-_ROWS = 64
 _LEVELS = 256

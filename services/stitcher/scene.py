@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from panoveil.pixels import equirect
 from services.stitcher import flow
-from services.stitcher.sheets import padded
+from services.stitcher.sheets import fetched, padded
 from services.stitcher.tables import Tables
-from services.stitcher.zones import Zone
+from services.stitcher.zones import Zone, offsets
 
 Floats = NDArray[np.floating[Any]]
 Gray = NDArray[np.uint8]
@@ -35,9 +35,9 @@ _LOWEST = -0.1
 
 _ASIDE = 0.3
 _COARSER = 4
+_STILL = 1e-6
 _TEXTURE = 4.0
 _FEWEST = 400.0
-_STEEPEST = np.radians(75)
 _FARTHEST_OFF = 0.5
 """Metres: of lenses farther from the rig's centre than this the displacement is no longer small."""
 
@@ -53,7 +53,8 @@ class Street:
         """Return one over the distance [...] of what unit rays [..., 3] meet first: a wall, an end of the street, the road."""
         rise = risen(rays)
         wall = np.where(rays[..., 0] < 0, *(np.interp(rise, RISES, side) for side in (self.left, self.right)))
-        return np.maximum(np.maximum(wall * np.abs(rays[..., 0]), np.abs(rays[..., 2]) / END), rays[..., 1] / height)
+        beside = np.maximum(wall * np.abs(rays[..., 0]), np.abs(rays[..., 2]) / END)
+        return np.asarray(np.maximum(beside, rays[..., 1] / height))
 
 
 def risen(rays: Floats) -> Floats:
@@ -67,15 +68,6 @@ def assumed(rays: Floats, height: float, distance: float) -> Floats:
     level = np.maximum(np.hypot(rays[..., 0], rays[..., 2]), 0.25)
     inverse: Floats = np.maximum(level / distance, rays[..., 1] / height)
     return inverse
-
-
-def offsets(rays: Floats, place: Floats, width: int) -> NDArray[np.float32]:
-    """Return by how many pixels (x, y) [..., 2] a lens at `place` [3] displaces, per 1/m of inverse distance: it draws at -offset."""
-    across = np.hypot(rays[..., 0], rays[..., 2])
-    safe = np.maximum(across, np.cos(_STEEPEST))
-    right = (place[0] * rays[..., 2] - place[2] * rays[..., 0]) / np.maximum(across, 1e-6)
-    up = -place[1] * across + rays[..., 1] * (place[0] * rays[..., 0] + place[2] * rays[..., 2]) / np.maximum(across, 1e-6)
-    return (np.stack([right / safe, -up], axis=-1) * (width / (2 * np.pi))).astype(np.float32)
 
 
 def fit(tables: Tables, lumas: Sequence[Gray], height: float, distance: float) -> Street | None:
@@ -113,11 +105,9 @@ def _samples(
     one, other = flow.views(tables.zone_maps(zone), [lumas[lens] for lens in zone.pair], tables.step, every)
     moved, trust = flow.between_views(one, other)
     rays = zone.rays(tables.step // every, tables.width // every)
-    apart = (offsets(rays, tables.places[zone.pair[0]], 1) - offsets(rays, tables.places[zone.pair[1]], 1)) * (
-        tables.width / every
-    )
+    apart = zone.raised(zone.apart, tables.step // every) / every
     square = np.sum(apart * apart, axis=-1)
-    rho = assumed(rays, height, distance) + np.sum(moved * apart, axis=-1) / np.maximum(square, 1e-9)
+    rho = assumed(rays, height, distance) + np.sum(moved * apart, axis=-1) / np.maximum(square, _STILL)
     rise, aside = risen(rays), rays[..., 0]
     counts = (rise > _LOWEST) & (rise < 2 * RISES[-1]) & (np.abs(aside) > _ASIDE) & (rho > 0)
     weight = trust * _textured(one) * counts * np.sqrt(square)
@@ -143,17 +133,17 @@ def fitted(tables: Tables, street: Street, height: float, distance: float) -> Ta
     coarse = tables.width // tables.step // _COARSER
     rays = equirect.rays(coarse)
     wrong = street.inverse(rays, height) - assumed(rays, height, distance)
-    moves = (_COARSER * wrong[..., None] * offsets(rays, place, coarse) for place in tables.places)
-    maps = [
-        _moved(nodes, cv2.resize(padded(move), None, fx=_COARSER, fy=_COARSER))
-        for nodes, move in zip(tables.nodes.maps, moves, strict=True)
-    ]
+    maps = np.empty_like(tables.nodes.maps)
+    for lens, place in enumerate(tables.places):
+        moves = _COARSER * wrong[..., None] * offsets(rays, place, coarse)
+        raised = cv2.resize(padded(moves), None, fx=_COARSER, fy=_COARSER, interpolation=cv2.INTER_LINEAR)
+        maps[lens] = _moved(tables.nodes.maps[lens], raised)
     return replace(tables, nodes=replace(tables.nodes, maps=maps))
 
 
-def _moved(nodes: NDArray[np.float32], moves: Floats) -> NDArray[np.float32]:
+def _moved(nodes: NDArray[np.float32], moves: NDArray[Any]) -> NDArray[np.float32]:
     """Return nodes [h, w, 2] as they are `moves` [.., .., 2] away: against the displacement."""
     margin = _COARSER - 1
     inner = moves[margin : margin + nodes.shape[0], margin : margin + nodes.shape[1]]
     place = flow.grid(nodes.shape[:2]) - inner
-    return cv2.remap(nodes, place.astype(np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload, return-value]
+    return np.asarray(fetched(nodes, place), np.float32)

@@ -32,11 +32,12 @@ class Sheet:
     def map(self, rows: slice, columns: slice) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
         """Return OpenCV's fixed-point map of pixels of the panorama whose bounds are multiples of `step`."""
         raised = raise_nodes(self.maps, self.step, self._rows(rows), self._columns(columns))
-        return cv2.convertMaps(raised, None, cv2.CV_16SC2)  # type: ignore[call-overload, return-value]
+        fixed, fraction = cv2.convertMaps(raised, None, cv2.CV_16SC2)  # type: ignore[call-overload]
+        return fixed, fraction
 
     def shares(self, rows: slice, columns: slice) -> NDArray[np.float32]:
         """Return the lens's share, float32 [h, w], of those pixels."""
-        return raise_nodes(self.share, self.step, self._rows(rows), self._columns(columns))
+        return np.asarray(raise_nodes(self.share, self.step, self._rows(rows), self._columns(columns)), np.float32)
 
     def _rows(self, pixels: slice) -> slice:
         return slice((pixels.start - self.top) // self.step, (pixels.stop - self.top) // self.step)
@@ -46,7 +47,7 @@ class Sheet:
         return slice(start // self.step, (start + pixels.stop - pixels.start) // self.step)
 
 
-def raise_nodes(nodes: Floats, step: int, rows: slice, columns: slice) -> Any:
+def raise_nodes(nodes: NDArray[Any], step: int, rows: slice, columns: slice) -> Any:
     """Return nodes [h + 2, w + 2, ...] interpolated at the pixels of the cells `rows` x `columns`, in their own dtype."""
     part = nodes[rows.start : rows.stop + 2, columns.start : columns.stop + 2]
     if step == 1:
@@ -55,7 +56,12 @@ def raise_nodes(nodes: Floats, step: int, rows: slice, columns: slice) -> Any:
     return raised[step:-step, step:-step]
 
 
-def padded(core: Floats) -> NDArray[Any]:
+def fetched(image: NDArray[Any], place: Floats) -> Any:
+    """Return an image [h, w, ...] bilinearly at places (x, y) float32 [..., ..., 2], in its own dtype; beyond its rim as at the rim."""
+    return cv2.remap(image, np.asarray(place, np.float32), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+
+
+def padded(core: NDArray[Any]) -> NDArray[Any]:
     """Return nodes [h, w, ...] of a whole panorama with the margin that `Sheet` wants: round at ±180°, and over each pole."""
     across = np.concatenate([core[:, -1:], core, core[:, :1]], axis=1)
     half = core.shape[1] // 2

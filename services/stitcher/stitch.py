@@ -15,8 +15,8 @@ from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Rig, Vec3
 from panoveil.pixels import light as photo
 from panoveil.pixels.spread import Spread, one_by_one
-from services.stitcher import blend, chromatic, detail, fill, finish, flow, photometry, quality, scene, steady
-from services.stitcher.photometry import Shade
+from services.stitcher import blend, fill, finish, flow, photometry, quality, scene, steady
+from services.stitcher.development import developed, shrunk
 from services.stitcher.sheets import Sheet, padded
 from services.stitcher.tables import Overview, Tables
 from services.stitcher.zones import Zone
@@ -64,9 +64,9 @@ def stitch(
     matched = views.light(recipe).gains if light is None else light
     shown = views.shown(matched)
     gains = photometry.rig_gains(rig) * matched
-    corrected = _corrected(ordered, gains, rig, recipe, tables, spread)
+    ready = developed(ordered, gains, rig, recipe, tables, spread)
     backdrop = _to_nodes(finish.toned(_backdrop(shown, tables.overview), recipe.tone), tables)
-    image = _drawn(corrected, backdrop, rig, recipe, tables, spread)
+    image = _drawn(ready, backdrop, rig, recipe, tables, spread)
     measured = quality.measure(image, shown, tables.overview.seen)
     return Panorama(finish.sharpened(image, recipe.sharpen, spread), measured, shown, gains)
 
@@ -91,7 +91,8 @@ class Views:
 
     def shown(self, gains: Floats) -> Floats:
         """Return the views under gains [L, 3] as the panorama shows them, 0-255."""
-        return photo.respond(self.response, self.linear * gains[:, None, None, :].astype(np.float32))
+        light = self.linear * gains[:, None, None, :].astype(np.float32)
+        return photo.respond(self.response, light) if any(self.response) else np.minimum(light, photo.WHITE, out=light)
 
 
 def look(frames: list[Image], rig: Rig, recipe: StitchRecipe, overview: Overview, spread: Spread = one_by_one) -> Views:
@@ -131,37 +132,9 @@ def _view(frame: Image, overview: Overview, index: int) -> NDArray[np.float32]:
 def _thumbnail(frame: Image, by: int) -> Image:
     """Shrink a frame for statistics: of a large one every fourth pixel across and down is enough."""
     if by < _COARSE:
-        return _shrunk(frame, by)
+        return shrunk(frame, by)
     some = cv2.resize(frame[2:, 2:], (frame.shape[1] // 4, frame.shape[0] // 4), interpolation=cv2.INTER_NEAREST)
-    return _shrunk(some, by // 4)  # type: ignore[arg-type]
-
-
-def _corrected(frames: list[Image], gains: Floats, rig: Rig, recipe: StitchRecipe, tables: Tables, spread: Spread) -> list[Image]:
-    """Return the frames as they are sampled: reduced, colours aligned, light corrected by gains [L, 3] and the rig's calibration."""
-    reduced = [_shrunk(frame, by) for frame, by in zip(frames, tables.reduction, strict=True)]
-    if recipe.chromatic:
-        reduced = [chromatic.corrected(frame, lens, spread) for frame, lens in zip(reduced, rig.lenses, strict=True)]
-    shades = tables.shades if recipe.vignetting else (None,) * len(frames)
-    curves = _curves(gains, rig, recipe, shades)
-    lit = [photometry.corrected(*one, spread) for one in zip(reduced, shades, curves, strict=True)]
-    return [detail.refined(frame, recipe.detail, spread) for frame in lit] if recipe.mode == "best" else lit
-
-
-def _shrunk(frame: Image, by: int) -> Image:
-    """Halve until `by`, a power of two, is reached: OpenCV is quickest at that."""
-    if by == 1:
-        return frame
-    height, width = frame.shape[0] // 2, frame.shape[1] // 2
-    half = cv2.resize(frame[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
-    return _shrunk(half, by // 2)  # type: ignore[arg-type]
-
-
-def _curves(gains: Floats, rig: Rig, recipe: StitchRecipe, shades: Sequence[Shade | None]) -> list[Image | None]:
-    shown = photometry.rig_response(rig)
-    return [
-        photometry.curve_table(own, shade.peak if shade else None, lens.photometry.response, recipe.tone, shown)
-        for own, shade, lens in zip(gains, shades, rig.lenses, strict=True)
-    ]
+    return shrunk(some, by // 4)  # type: ignore[arg-type]
 
 
 def _drawn(frames: list[Image], backdrop: Image, rig: Rig, recipe: StitchRecipe, tables: Tables, spread: Spread) -> Image:

@@ -221,7 +221,7 @@ def _write_shade(folder: Path, lens: Lens, by: int) -> float | None:
         return None
     across, down = (by * (np.arange(size // by, dtype=np.float32) + 0.5) - 0.5 for size in (lens.width, lens.height))
     shade = _shade(lens, np.stack(np.meshgrid(across, down), axis=-1))
-    np.save(folder / f"shade.{lens.name}.npy", np.rint(_OPAQUE * shade / shade.max()).astype(np.uint8))
+    np.save(folder / f"shade.{lens.name}.npy", np.rint(_OPAQUE * shade / shade.max()).astype(np.uint16) << 8)
     return float(shade.max())
 
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.pixels import equirect
 from services.stitcher.layout import BLOCK, STRIP, Area, present
+from services.stitcher.sheets import raise_nodes
 
 Floats = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -31,6 +32,7 @@ _STEEPEST = 65.0
 """Degrees of pitch beyond which a panorama is stretched too much to compare the lenses in it."""
 
 _FAINT = 0.25
+_POLAR = np.radians(75)
 _APART = 1e-4
 """Metres: lenses nearer to each other than this see no parallax to speak of."""
 
@@ -40,7 +42,9 @@ class Zone:
     """A rectangle of the panorama's nodes round a part of the seam of two lenses; `left` + columns may go on beyond ±180°.
 
     All arrays carry a node more on every side than the rectangle: `fade` float32 how much displacement is wanted, `between` float32
-    how far from the first lens's view to the second's the rig's centre is, `shares` float32 [2, h + 2, w + 2] what the two contribute.
+    how far from the first lens's view to the second's the rig's centre is, `apart` float32 [h + 2, w + 2, 2] by how many pixels
+    (x, y) the second lens draws a thing away from the first, per 1/m that it is nearer than the proxy surface, `shares` float32
+    [2, h + 2, w + 2] what the two contribute.
     """
 
     pair: tuple[int, int]
@@ -48,18 +52,23 @@ class Zone:
     top: int
     fade: NDArray[np.float32]
     between: NDArray[np.float32]
+    apart: NDArray[np.float32]
     shares: NDArray[np.float32]
     area: Area
 
     @property
     def rows(self) -> int:
         """Nodes from top to bottom, without the margin."""
-        return self.fade.shape[0] - 2
+        return int(self.fade.shape[0]) - 2
 
     @property
     def columns(self) -> int:
         """Nodes from left to right, without the margin."""
-        return self.fade.shape[1] - 2
+        return int(self.fade.shape[1]) - 2
+
+    def raised(self, nodes: NDArray[np.float32], finer: int) -> NDArray[np.float32]:
+        """Return nodes of the zone at its cells, each node's cut into `finer` x `finer`."""
+        return np.asarray(raise_nodes(nodes, finer, slice(0, self.rows), slice(0, self.columns)), np.float32)
 
     def rays(self, finer: int, width: int) -> Floats:
         """Return the unit rays [h, w, 3] of the zone's cells, each node's cut into `finer` x `finer`; `width` such cells go all round."""
@@ -95,7 +104,7 @@ def _zones(
     one, other = (shares[index][1:-1, 1:-1] for index in pair)
     if not np.any((one > 0) & (other > 0)):
         return
-    alone = ~np.delete(there, pair, axis=0).any(axis=0)
+    alone = np.asarray(~np.delete(there, pair, axis=0).any(axis=0))
     both = (sees[pair[0]] & sees[pair[1]])[1:-1, 1:-1] > 0
     degrees = 180 / one.shape[0]
     fade = _faded((one > 0) & (other > 0), both & _to_nodes(alone, step), degrees, seam_width)
@@ -113,7 +122,7 @@ def _faded(seam: Mask, allowed: Mask, degrees: float, seam_width: float) -> NDAr
     near = cv2.distanceTransform(far.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * degrees < _REACH - seam_width / 2
     inside = near & _wrapped(allowed & (pitch < _STEEPEST)[:, None], pad)
     depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * degrees
-    return np.clip(depth[:, pad : pad + width] / _RAMP, 0, 1).astype(np.float32)
+    return np.asarray(np.clip(depth[:, pad : pad + width] / _RAMP, 0, 1), np.float32)
 
 
 def _wrapped(mask: Mask, pad: int) -> Mask:
@@ -141,19 +150,22 @@ def _parts(wanted: Mask) -> Iterator[Mask]:
 def _zone(
     pair: tuple[int, int], fade: Floats, blocks: Mask, shares: Floats, step: int, places: Floats, turn: Floats | None
 ) -> Zone:
-    columns = _span(blocks.any(axis=0))
+    columns = _span(np.asarray(blocks.any(axis=0)))
     rows = np.flatnonzero(blocks.any(axis=1))
     across = np.arange(columns.start * BLOCK // step - 1, columns.stop * BLOCK // step + 1)
     down = np.arange(rows[0] * STRIP // step - 1, min(len(fade), (rows[-1] + 1) * STRIP // step) + 1)
     own = fade * _to_nodes(blocks, step)[: len(fade)]
     height, width = fade.shape
     place = np.ix_(np.clip(down, 0, height - 1), across % width)
+    rays = _rays(down, across, width, turn)
+    first, second = (places[index] for index in pair)
     return Zone(
         pair=pair,
         left=int(across[1]),
         top=int(down[1]),
         fade=own[place],
-        between=_between(_rays(down, across, width, turn), places[pair[0]], places[pair[1]]),
+        between=_between(rays, first, second),
+        apart=offsets(rays, first, width * step) - offsets(rays, second, width * step),
         shares=np.stack([shares[index][1:-1, 1:-1][place] for index in pair]).astype(np.float32),
         area=Area(pair, blocks),
     )
@@ -174,6 +186,15 @@ def _rays(down: NDArray[np.int_], across: NDArray[np.int_], width: int, turn: Fl
     pitch = (0.5 - (down + 0.5) / (width // 2)) * np.pi
     rays = equirect.to_rays(yaw[None, :], pitch[:, None]).astype(np.float64)
     return rays if turn is None else rays @ turn.T
+
+
+def offsets(rays: Floats, place: Floats, width: int) -> NDArray[np.float32]:
+    """Return by how many pixels (x, y) [..., 2] a lens at `place` [3] displaces, per 1/m of inverse distance: it draws at -offset."""
+    across = np.hypot(rays[..., 0], rays[..., 2])
+    safe = np.maximum(across, np.cos(_POLAR))
+    right = (place[0] * rays[..., 2] - place[2] * rays[..., 0]) / np.maximum(across, 1e-6)
+    up = -place[1] * across + rays[..., 1] * (place[0] * rays[..., 0] + place[2] * rays[..., 2]) / np.maximum(across, 1e-6)
+    return (np.stack([right / safe, -up], axis=-1) * (width / (2 * np.pi))).astype(np.float32)
 
 
 def _between(rays: Floats, one: Floats, other: Floats) -> NDArray[np.float32]:
