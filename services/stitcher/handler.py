@@ -27,6 +27,7 @@ from panoveil.streams import Outgoing, RecordSink
 from services.stitcher import tables
 from services.stitcher.carry import Drawing
 from services.stitcher.lens_views import plan
+from services.stitcher.level import Turn, pose_after, turn_of
 from services.stitcher.lookout import look
 from services.stitcher.spread import Spread
 from services.stitcher.steady import Drives, Light
@@ -120,9 +121,10 @@ async def handle(message: CaptureReady, ports: Ports) -> None:
 async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe: StitchRecipe, ports: Ports) -> bytes:
     mounted = await ports.rigs.get(message.rig_id)
     frames = await _frames(message, ports.blobs)
-    carried = await _carried(frames, mounted, recipe, ports)
+    turn = turn_of(message.pose, recipe)
+    carried = await _carried(frames, mounted, recipe, ports, turn)
     light = await _light(capture_id, message, frames, mounted, recipe, ports) if recipe.steady else None
-    data, panorama = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers, light)
+    data, panorama = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers, light, turn)
     ref = stitched_key(str(capture_id), recipe.recipe_id)
     await ports.blobs.put(ref, data, "image/jpeg")
     telemetry.BYTES.labels(STAGE, "written").inc(len(data))
@@ -136,14 +138,15 @@ async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe
 
 
 async def _carried(
-    frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe, ports: Ports
+    frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe, ports: Ports, turn: Turn | None
 ) -> tuple[CarriedBox, ...]:
     """Return what is found in the frames, nothing where the recipe does not want them looked at."""
     if recipe.second_source is None:
         return ()
     assert ports.detector is not None, "a recipe that looks at frames comes with a detector"
     views = await ports.rigs.views(mounted.rig.rig_id, recipe.second_source)
-    return await look(in_order(frames, mounted.rig), mounted.drawing, views, recipe.second_source, ports.detector)
+    ordered = in_order(frames, mounted.rig)
+    return await look(ordered, mounted.drawing, views, recipe.second_source, ports.detector, turn)
 
 
 async def _light(
@@ -220,9 +223,10 @@ def _make(
     recipe: StitchRecipe,
     workers: Executor,
     light: NDArray[np.float64] | None,
+    turn: Turn | None,
 ) -> tuple[bytes, Panorama]:
     with telemetry.measured(STAGE, "stitch"):
-        panorama = stitch(frames, mounted.rig, recipe, mounted.tables, _spread_over(workers), light)
+        panorama = stitch(frames, mounted.rig, recipe, mounted.tables, _spread_over(workers), light, turn)
     with telemetry.measured(STAGE, "encode"):
         return jpeg.encode_patchable(panorama.image, recipe.jpeg_quality), panorama
 
@@ -256,7 +260,7 @@ def _stitched(
         rig_id=message.rig_id,
         recipe_id=recipe.recipe_id,
         captured_at=message.captured_at,
-        pose=message.pose,
+        pose=pose_after(message.pose, turn_of(message.pose, recipe)),
         key=ref.key,
         sha256=hashlib.sha256(data).hexdigest(),
         width=width,

@@ -12,9 +12,10 @@ from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import Quality
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
-from panoveil.contracts.rig import Lens, Rig, Vec3
+from panoveil.contracts.rig import Rig, Vec3
 from panoveil.pixels import light as photo
 from services.stitcher import blend, chromatic, fill, finish, flow, photometry, quality, steady
+from services.stitcher.level import Turn, levelled, upright
 from services.stitcher.photometry import Shade
 from services.stitcher.sheets import Sheet, padded
 from services.stitcher.spread import Spread, one_by_one
@@ -44,11 +45,13 @@ def stitch(
     tables: Tables,
     spread: Spread = one_by_one,
     light: Floats | None = None,
+    turn: Turn | None = None,
 ) -> Panorama:
     """Return the panorama of one capture.
 
     `frames` are uint8 [h, w, 3] RGB by lens name, in the rig's sizes; `spread` may call strips in other threads. `light` [L, 3] are the
-    gains of the lenses on top of the rig's calibration, unless told those that match the lenses with one another.
+    gains of the lenses on top of the rig's calibration, unless told those that match the lenses with one another. `turn` takes rays of
+    the panorama into the rig frame, `level.turn_of` a capture's pose.
     `Rejected(FRAME_MISSING | WRONG_FRAME_SIZE)` where they do not fit the rig.
     """
     ordered = in_order(frames, rig)
@@ -56,8 +59,9 @@ def stitch(
     matched = views.light(recipe).gains if light is None else light
     shown = views.shown(matched)
     corrected = _corrected(ordered, photometry.rig_gains(rig) * matched, rig, recipe, tables, spread)
-    backdrop = _to_nodes(finish.toned(_backdrop(shown, tables.overview), recipe.tone), tables)
-    image = blend.compose(blend.Canvas(tables, corrected, backdrop, _bridges(corrected, tables, spread)), spread)
+    backdrop = _to_nodes(finish.toned(upright(_backdrop(shown, tables.overview), turn), recipe.tone), tables)
+    drawn = levelled(tables, turn, recipe, spread)
+    image = blend.compose(blend.Canvas(drawn, corrected, backdrop, _bridges(corrected, drawn, spread)), spread)
     measured = quality.measure(image, shown, tables.overview.seen)
     return Panorama(finish.sharpened(image, recipe.sharpen, spread), measured)
 

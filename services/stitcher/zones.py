@@ -6,7 +6,7 @@ seams. Seen from the rig's centre they would stand in between, at a share of the
 """
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.pixels import equirect
-from services.stitcher.layout import BLOCK, STRIP, Area, present
+from services.stitcher.layout import BLOCK, STRIP, Area, by_block, present
 
 Floats = NDArray[np.floating[Any]]
 Mask = NDArray[np.bool_]
@@ -93,7 +93,7 @@ def _zones(
     both = (sees[pair[0]] & sees[pair[1]])[1:-1, 1:-1] > 0
     degrees = 180 / one.shape[0]
     fade = _faded((one > 0) & (other > 0), both & _to_nodes(alone, step), degrees, seam_width)
-    wanted = _by_blocks(fade, step) & there[list(pair)].any(axis=0) & alone
+    wanted = (by_block(fade, step, np.maximum) > 0) & there[list(pair)].any(axis=0) & alone
     for blocks in _parts(wanted):
         yield _zone(pair, fade, blocks, shares, step, places, turn)
 
@@ -102,25 +102,35 @@ def _faded(seam: Mask, allowed: Mask, degrees: float, seam_width: float) -> NDAr
     """Return how much displacement is wanted, [h, w]: 0 outside of what is `allowed` and at its rim."""
     height, width = seam.shape
     pitch = np.abs(90 - (np.arange(height) + 0.5) * degrees)
-    pad = width // 4
-    far = _wrapped(~seam, pad)
-    near = cv2.distanceTransform(far.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * degrees < _REACH - seam_width / 2
-    inside = near & _wrapped(allowed & (pitch < _STEEPEST)[:, None], pad)
-    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * degrees
-    return np.clip(depth[:, pad : pad + width] / _RAMP, 0, 1).astype(np.float32)
+    rows, margin = np.flatnonzero(pitch < _STEEPEST + _REACH), int(_REACH / degrees) + 2
+    core = _around(seam[rows].any(axis=0), margin)
+    place = np.ix_(rows, np.arange(core.start - margin, core.stop + margin) % width)
+    near = _distance(~seam[place]) * degrees < _REACH - seam_width / 2
+    inside = near & (allowed & (pitch < _STEEPEST)[:, None])[place]
+    fade = np.zeros(seam.shape, np.float32)
+    depth = _distance(inside)[:, margin:-margin] * (degrees / _RAMP)
+    fade[np.ix_(rows, np.arange(core.start, core.stop) % width)] = np.clip(depth, 0, 1)
+    return fade
 
 
-def _wrapped(mask: Mask, pad: int) -> Mask:
-    return np.pad(mask, ((0, 0), (pad, pad)), mode="wrap")
+def _around(flags: Mask, margin: int) -> slice:
+    """Return the shortest run of a ring of flags that holds all that are True and `margin` more on both sides, at most the ring."""
+    places, count = np.flatnonzero(flags), len(flags)
+    if not places.size:
+        return slice(0, 0)
+    gaps = np.diff(places, append=places[0] + count)
+    widest = int(gaps.argmax())
+    length = count - int(gaps[widest]) + 1 + 2 * margin
+    start = int(places[(widest + 1) % len(places)]) - margin
+    return slice(start, start + length) if length < count else slice(0, count)
+
+
+def _distance(mask: Mask) -> Floats:
+    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
 
 
 def _to_nodes(blocks: Mask, step: int) -> Mask:
     return np.repeat(np.repeat(blocks, STRIP // step, axis=0), BLOCK // step, axis=1)
-
-
-def _by_blocks(fade: Floats, step: int) -> Mask:
-    down = np.maximum.reduceat(fade, np.arange(0, fade.shape[0], STRIP // step), axis=0)
-    return np.asarray(np.maximum.reduceat(down, np.arange(0, fade.shape[1], BLOCK // step), axis=1) > 0)
 
 
 def _parts(wanted: Mask) -> Iterator[Mask]:
