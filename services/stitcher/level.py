@@ -42,7 +42,7 @@ Turn = NDArray[np.float64]
 LEAST = 0.02
 """Degrees: what is turned by less is left as it is; a survey's pose is not known any better."""
 
-_IMAGED, _SEEN = 0.999, 1.5
+_IMAGED, _SEEN = 1 - 1e-6, 1.5
 _RING = np.ones((3, 3), np.uint8)
 
 
@@ -102,7 +102,7 @@ def upright(small: NDArray[np.float32], turn: Turn | None) -> NDArray[np.float32
     if turn is None:
         return small
     places = _places(small.shape[1], turn) + 1
-    return cv2.remap(padded(small), places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload, return-value]
+    return cv2.remap(padded(small), places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload, no-any-return]
 
 
 def _places(width: int, turn: Turn) -> NDArray[np.float32]:

@@ -55,7 +55,7 @@ def raise_nodes(nodes: Floats, step: int, rows: slice, columns: slice) -> Any:
     return raised[step:-step, step:-step]
 
 
-def padded(core: Floats) -> NDArray[Any]:
+def padded(core: NDArray[Any]) -> NDArray[Any]:
     """Return nodes [h, w, ...] of a whole panorama with the margin that `Sheet` wants: round at ±180°, and over each pole."""
     across = np.concatenate([core[:, -1:], core, core[:, :1]], axis=1)
     half = core.shape[1] // 2

@@ -89,7 +89,7 @@ def _zones(
     one, other = (shares[index][1:-1, 1:-1] for index in pair)
     if not np.any((one > 0) & (other > 0)):
         return
-    alone = ~np.delete(there, pair, axis=0).any(axis=0)
+    alone = np.asarray(~np.delete(there, pair, axis=0).any(axis=0))
     both = (sees[pair[0]] & sees[pair[1]])[1:-1, 1:-1] > 0
     degrees = 180 / one.shape[0]
     fade = _faded((one > 0) & (other > 0), both & _to_nodes(alone, step), degrees, seam_width)
@@ -103,7 +103,7 @@ def _faded(seam: Mask, allowed: Mask, degrees: float, seam_width: float) -> NDAr
     height, width = seam.shape
     pitch = np.abs(90 - (np.arange(height) + 0.5) * degrees)
     rows, margin = np.flatnonzero(pitch < _STEEPEST + _REACH), int(_REACH / degrees) + 2
-    core = _around(seam[rows].any(axis=0), margin)
+    core = _around(np.asarray(seam[rows].any(axis=0)), margin)
     place = np.ix_(rows, np.arange(core.start - margin, core.stop + margin) % width)
     near = _distance(~seam[place]) * degrees < _REACH - seam_width / 2
     inside = near & (allowed & (pitch < _STEEPEST)[:, None])[place]
@@ -126,7 +126,7 @@ def _around(flags: Mask, margin: int) -> slice:
 
 
 def _distance(mask: Mask) -> Floats:
-    return cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _to_nodes(blocks: Mask, step: int) -> Mask:
@@ -145,7 +145,7 @@ def _parts(wanted: Mask) -> Iterator[Mask]:
 def _zone(
     pair: tuple[int, int], fade: Floats, blocks: Mask, shares: Floats, step: int, places: Floats, turn: Floats | None
 ) -> Zone:
-    columns = _span(blocks.any(axis=0))
+    columns = _span(np.asarray(blocks.any(axis=0)))
     rows = np.flatnonzero(blocks.any(axis=1))
     across = np.arange(columns.start * BLOCK // step - 1, columns.stop * BLOCK // step + 1)
     down = np.arange(rows[0] * STRIP // step - 1, min(len(fade), (rows[-1] + 1) * STRIP // step) + 1)
