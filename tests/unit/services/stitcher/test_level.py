@@ -19,6 +19,7 @@ from services.stitcher.sheets import raise_nodes
 from services.stitcher.stitch import stitch
 from services.stitcher.tables import Tables
 from simulator.rigs import demo_rig
+from simulator.street import Street
 from simulator.worlds import centred
 from tests.unit.services.stitcher import virtual
 
@@ -241,3 +242,18 @@ def test_what_the_rig_knows_stays_in_its_own_frame(mode: Literal["fast", "best"]
     turned = levelled(loaded, attitude(0, 10, 0).T, recipe)
     assert turned.overview is loaded.overview
     assert levelled(loaded, None, recipe) is loaded
+
+
+def test_a_street_from_a_leaning_car_looks_as_from_a_level_one(cache: Path) -> None:
+    """Down to where the road is no longer seen: the leaning car sees other parts of it."""
+    rig, recipe = demo_rig(512), StitchRecipe(width=512)
+    loaded = tables.load(rig, recipe, cache)
+    straight, leaning = (Street(5, 1, 512, tilt=tilt) for tilt in (0.0, 4.0))
+    station = leaning.station(0)
+    lean = _pose(0.0, float(np.degrees(station.pitch)), float(np.degrees(station.roll)))
+    level, levelled_, left = (
+        stitch({lens.name: world.frame(rig, lens, 0) for lens in rig.lenses}, rig, recipe, loaded, turn=turn).image[60:170]
+        for world, turn in ((straight, None), (leaning, turn_of(lean, recipe)), (leaning, None))
+    )
+    assert virtual.psnr(levelled_.astype(float), level.astype(float)) > 27
+    assert virtual.psnr(left.astype(float), level.astype(float)) < 20
