@@ -159,6 +159,26 @@ def test_near_things_at_seams_are_drawn_from_between_in_turned_tables_too(pose: 
     assert _stitched_psnr(rig, pose, recipe, cache) > _stitched_psnr(rig, pose, recipe, cache, exact=True) - 1 > 53
 
 
+def _between(drawn: Tables) -> NDArray[np.float32]:
+    """Return how far between their lenses the zones put the rig's centre, [h, w] on the nodes of the panorama; NaN where none is."""
+    width = drawn.width // drawn.step
+    whole = np.full((width // 2, width), np.nan, np.float32)
+    for zone in drawn.zones:
+        columns = np.arange(zone.left, zone.left + zone.columns) % width
+        whole[np.ix_(range(zone.top, zone.top + zone.rows), columns)] = zone.between[1:-1, 1:-1]
+    return whole
+
+
+def test_zones_of_turned_tables_know_where_the_centre_is_between_their_lenses(cache: Path) -> None:
+    recipe, rig, turned = RECIPE.model_copy(update={"mode": "best"}), demo_rig(512), attitude(30, 0, 20)
+    ours = _between(levelled(tables.load(rig, recipe, cache), turned.T, recipe))
+    exact = _between(tables.load(virtual.tilted(rig, turned), recipe, cache))
+    both = ~np.isnan(ours) & ~np.isnan(exact)
+    assert both.mean() > 0.05
+    assert np.ptp(ours[both]) > 0.1
+    assert np.abs(ours - exact)[both].max() < 0.01
+
+
 def test_unlevelled_the_same_world_is_far_off(cache: Path) -> None:
     off = RECIPE.model_copy(update={"level": False})
     assert _stitched_psnr(RIGS["dual"], (0.0, 2.0, 1.0), off, cache) < 32
@@ -204,6 +224,21 @@ def test_the_backdrop_is_turned_too() -> None:
     held = virtual.world(equirect.rays(256) @ turned.T.astype(np.float32)).astype(np.float32)
     assert virtual.psnr(upright(held, turned.T), virtual.truth(256)) > 50
     assert virtual.psnr(held, virtual.truth(256)) < 20
+
+
+def test_what_no_lens_sees_above_and_beneath_a_leaning_car_is_filled_smoothly(cache: Path) -> None:
+    rig, turn = RIGS["ring"], attitude(0, 0, 20).T
+    loaded = tables.load(rig, RECIPE, cache)
+    image = stitch(virtual.frames(rig), rig, RECIPE, loaded, turn=turn).image.astype(int)
+    drawn = levelled(loaded, turn, RECIPE)
+    unseen = _raised(drawn.nodes.shares.sum(axis=0), drawn) < 0.001
+    away = np.minimum(_from(attitude(0, 0, 20) @ DOWN, 512), _from(attitude(0, 0, 20) @ -DOWN, 512))
+    assert unseen[away < 20].all()
+    assert not unseen[away > 50].any()
+    unturned = stitch(virtual.frames(rig), rig, RECIPE, loaded).image.astype(np.float32)
+    inside = unseen & (away < 30)
+    assert np.abs(image - upright(unturned, turn))[inside].max() < 5
+    assert np.abs(image - unturned)[inside].max() > 10
 
 
 @pytest.mark.parametrize("pose", [_pose(), _pose(30.0, None, 4.0), _pose(30.0, 0.005, 0.0)])

@@ -109,9 +109,10 @@ def psnr(one: NDArray[Any], other: NDArray[Any]) -> float:
 
 
 def tilted(rig: Rig, attitude: NDArray[np.float64]) -> Rig:
-    """Return a rig at one point whose lenses look where those of `rig` do once it is turned by `attitude` [3, 3]."""
+    """Return a rig whose lenses are and look where those of `rig` do once it is turned by `attitude` [3, 3]."""
     turned_lenses = []
     for lens in rig.lenses:
         rows = (attitude @ np.asarray(lens.rotation)).tolist()
-        turned_lenses.append(lens.model_copy(update={"rotation": tuple(map(tuple, rows))}))
+        held = {"rotation": tuple(map(tuple, rows)), "position": tuple((attitude @ lens.position).tolist())}
+        turned_lenses.append(lens.model_copy(update=held))
     return rig.model_copy(update={"rig_id": f"{rig.rig_id}-tilted", "lenses": tuple(turned_lenses)})
