@@ -133,9 +133,9 @@ def _sampled(nodes: Nodes, lens: int, places: NDArray[np.float32]) -> tuple[Floa
     seen is never next to nowhere); it keeps its share if its neighbours are known too. OpenCV takes four channels at the exact
     place, but two at the nearest 32nd of a node.
     """
-    maps, share = nodes.maps[lens], nodes.shares[lens]
-    known = (maps[..., 0] > NOWHERE / 2).astype(np.float32) + nodes.sees[lens]
-    stacked = np.concatenate([maps, share[..., None], known[..., None]], axis=-1)
-    found = cv2.remap(stacked, places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
-    imaged = cv2.erode(padded((found[..., 3] > _IMAGED).astype(np.uint8)), _RING)[1:-1, 1:-1]
-    return found[..., :2], found[..., 2] * imaged, (found[..., 3] >= _SEEN).astype(np.uint8)
+    x, y = cv2.split(nodes.maps[lens])
+    known = (x > NOWHERE / 2).astype(np.float32) + nodes.sees[lens]
+    found = cv2.remap(cv2.merge([x, y, nodes.shares[lens], known]), places, None, cv2.INTER_LINEAR)  # type: ignore[call-overload]
+    x, y, share, known = cv2.split(found)
+    imaged = cv2.erode(padded((known > _IMAGED).astype(np.uint8)), _RING)[1:-1, 1:-1]
+    return np.asarray(cv2.merge([x, y]), np.float32), share * imaged, (known >= _SEEN).astype(np.uint8)

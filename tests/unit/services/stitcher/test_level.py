@@ -165,7 +165,7 @@ def _between(drawn: Tables) -> NDArray[np.float32]:
     whole = np.full((width // 2, width), np.nan, np.float32)
     for zone in drawn.zones:
         columns = np.arange(zone.left, zone.left + zone.columns) % width
-        whole[np.ix_(range(zone.top, zone.top + zone.rows), columns)] = zone.between[1:-1, 1:-1]
+        whole[np.ix_(np.arange(zone.top, zone.top + zone.rows), columns)] = zone.between[1:-1, 1:-1]
     return whole
 
 
