@@ -131,8 +131,8 @@ def _pose(outing: _Outing, capture: int) -> Pose:
         longitude=round(_START[1] + float(east) / (_METRES_PER_DEGREE * float(np.cos(np.radians(_START[0])))), 8),
         altitude=round(53.2 - station.y, 3),
         heading=round(float(np.degrees(bearing + station.yaw)) % 360, 3),
-        pitch=0.0,
-        roll=0.0,
+        pitch=round(float(np.degrees(station.pitch)), 3),
+        roll=round(float(np.degrees(station.roll)), 3),
         accuracy=0.04,
     )
 

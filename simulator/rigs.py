@@ -31,11 +31,15 @@ def matched_panorama_width(rig: Rig) -> int:
     return max(32, round(sharpest * 2 * np.pi / LENS_PIXELS_PER_PANORAMA_PIXEL / 32) * 32)
 
 
-def turned(yaw: float, pitch: float) -> NDArray[np.float64]:
-    """Return the rotation float64 [3, 3] from a frame that looks `yaw` to the right and `pitch` up, radians, to its parent."""
+def turned(yaw: float, pitch: float, roll: float = 0.0) -> NDArray[np.float64]:
+    """Return the rotation float64 [3, 3] from a frame that looks `yaw` to the right and `pitch` up, radians, to its parent.
+
+    `roll` is positive with the right side down.
+    """
     right = np.array([[np.cos(yaw), 0, np.sin(yaw)], [0, 1, 0], [-np.sin(yaw), 0, np.cos(yaw)]])
     up = np.array([[1, 0, 0], [0, np.cos(pitch), -np.sin(pitch)], [0, np.sin(pitch), np.cos(pitch)]])
-    return np.asarray(right @ up, np.float64)
+    clockwise = np.array([[np.cos(roll), -np.sin(roll), 0], [np.sin(roll), np.cos(roll), 0], [0, 0, 1]])
+    return np.asarray(right @ up @ clockwise, np.float64)
 
 
 def _lens(index: int, panorama_width: int) -> Lens:

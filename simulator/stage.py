@@ -50,7 +50,7 @@ def draw_things(frame: Image, view: View, far_to_near: Sequence[Thing], station:
 
 
 def truths(things: Sequence[Thing], rig: Rig, station: Station, panorama_width: int) -> tuple[TrueObject, ...]:
-    """Return the faces and plates that could identify somebody, from west to east."""
+    """Return the faces and plates that could identify somebody, from west to east; of a car that leans, in the levelled panorama."""
     found = (item for _, item in sightings(things, rig, station, panorama_width))
     return tuple(sorted(found, key=lambda item: (item.west, item.south)))
 
@@ -59,7 +59,7 @@ def sightings(things: Sequence[Thing], rig: Rig, station: Station, panorama_widt
     """Yield the faces and plates that could identify somebody: where they are in the world, and what the truth says of them."""
     for thing in things:
         for mark in thing.marks(station.place):
-            box = angular_box(mark.outline, station)
+            box = angular_box(mark.outline, station.level)
             height = (box[3] - box[1]) / 180 * panorama_width / 2
             visible = _visible(mark, thing, things, rig, station) if height >= LEAST_HEIGHT else 0.0
             if visible >= LEAST_VISIBLE:

@@ -20,7 +20,7 @@ from simulator.surroundings import CROSSING, CROSSINGS_APART, HOUSE_ROOM, ROAD_H
 from simulator.textures import Texture
 from simulator.things import PlatedCar, Thing, Upright, Walker
 from simulator.truth import TrueObject
-from simulator.views import Station, stand
+from simulator.views import Station, View, stand
 
 Image = NDArray[np.uint8]
 
@@ -40,14 +40,18 @@ _ROWS_AT_ONCE = 128
 class Street:
     """A world: the rig drives along z in the right lane, about four metres from capture to capture."""
 
-    def __init__(self, seed: int = 0, captures: int = 12, panorama_width: int = 4096, extras: Extras | None = None) -> None:
+    def __init__(
+        self, seed: int = 0, captures: int = 12, panorama_width: int = 4096, extras: Extras | None = None, tilt: float = 0.0
+    ) -> None:
         """Build a street long enough for `captures`, its textures fine enough for panoramas of that width; extras come on top.
 
-        Beyond about 60 captures textures get coarser: photograph several streets instead.
+        Beyond about 60 captures textures get coarser: photograph several streets instead. The car leans by up to `tilt` degrees,
+        forwards, backwards and aside, differently at every capture.
         """
         rng = np.random.default_rng((seed, 1))
         self._captures = captures
         self._wobble = rng.normal(0, 1, (captures, 3))
+        self._lean = np.radians(np.random.default_rng((seed, 2)).uniform(-tilt, tilt, (captures, 2)))
         self._start, self._end = -_BEHIND, captures * _SPACING + _AHEAD
         scale = float(np.clip(80 * panorama_width / 4096, 8, min(_MOST_TEXELS, 30_000 / (self._end - self._start))))
         self._sky = surroundings.sky(rng, max(512, panorama_width // 2))
@@ -62,14 +66,15 @@ class Street:
             raise IndexError(f"this street was built for {self._captures} captures, there is no number {capture}")
         along, aside, turn = np.clip(self._wobble[capture], -2, 2)
         z = capture * _SPACING + 0.2 * float(along)
-        return Station(_LANE + 0.08 * float(aside), 0.0, z, float(np.radians(0.6 * turn)))
+        pitch, roll = self._lean[capture].tolist()
+        return Station(_LANE + 0.08 * float(aside), 0.0, z, float(np.radians(0.6 * turn)), pitch, roll)
 
     def frame(self, rig: Rig, lens: Lens, capture: int) -> Image:
         """Return what the lens would see through perfect glass, RGB uint8 [H, W, 3]."""
         station = mounted(rig, self.station(capture))
         view = stand(lens, remembered_rays(lens), station)
         frame = np.empty((lens.height, lens.width, 3), np.uint8)
-        _draw_sky(frame, lens, station.yaw, self._sky)
+        _draw_sky(frame, view, station, self._sky)
         for quad in self._backdrop:
             draw_quad(frame, view, quad)
         draw_things(frame, view, self.things(capture), station)
@@ -184,24 +189,29 @@ def _far_to_near(things: Sequence[Thing], station: Station) -> list[Thing]:
     return sorted(things, key=nearness)
 
 
-def _draw_sky(frame: Image, lens: Lens, yaw: float, sky: Image) -> None:
+def _draw_sky(frame: Image, view: View, station: Station, sky: Image) -> None:
     """Paint the sky, and haze below the horizon."""
     height, width = sky.shape[:2]
     wrapped = np.concatenate([sky, sky[:, :1]], axis=1)
-    turns, rises = _sky_angles(lens)
+    leans = station.level != station
+    turns, rises = _sky_places(view.rays) if leans else _sky_of_level(view.lens)
+    begins = 0.0 if leans else station.yaw / (2 * np.pi)
     frame[turns.shape[0] :] = _HAZE
     for row in range(0, turns.shape[0], _ROWS_AT_ONCE):
         part = np.s_[row : row + _ROWS_AT_ONCE]
-        across = np.mod((turns[part] + np.float32(yaw / (2 * np.pi))) * width - np.float32(0.5), np.float32(width))
+        across = np.mod((turns[part] + np.float32(begins)) * width - np.float32(0.5), np.float32(width))
         down = rises[part] * height - np.float32(0.5)
         band = cv2.remap(wrapped, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         frame[row : row + band.shape[0]] = band
 
 
 @lru_cache(maxsize=16)
-def _sky_angles(lens: Lens) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return where on the sky's picture each pixel looks, 0..1 across and down, for the rows that see any sky."""
-    rays = remembered_rays(lens)
+def _sky_of_level(lens: Lens) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    return _sky_places(remembered_rays(lens))
+
+
+def _sky_places(rays: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return where on the sky's picture rays [H, W, 3] look, 0..1 across and down, for the rows that see any sky."""
     rows = int(np.flatnonzero(rays[..., 1].min(axis=1) < 0.01).max(initial=0)) + 1  # noqa: PLR2004 - just below level
     yaw, pitch = equirect.to_angles(rays[:rows])
     return yaw / np.float32(2 * np.pi) + np.float32(0.5), 1 - pitch / np.float32(np.pi / 2)

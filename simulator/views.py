@@ -1,6 +1,6 @@
 """One lens at one place in the world: where it sees each point, and which ray each of its pixels sees."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -18,12 +18,17 @@ _COARSE = 8
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """Where the rig's origin is in the world (x right, y down, z along the street, metres) and where it heads (radians)."""
+    """Where the rig's origin is in the world (x right, y down, z along the street, metres), where it heads and how it leans (radians).
+
+    `pitch` is positive with the nose up, `roll` with the right side down.
+    """
 
     x: float
     y: float
     z: float
     yaw: float = 0.0
+    pitch: float = 0.0
+    roll: float = 0.0
 
     @property
     def place(self) -> NDArray[np.float64]:
@@ -33,7 +38,12 @@ class Station:
     @property
     def rotation(self) -> NDArray[np.float64]:
         """Rig frame to world, float64 [3, 3]."""
-        return turned(self.yaw, 0.0)
+        return turned(self.yaw, self.pitch, self.roll)
+
+    @property
+    def level(self) -> "Station":
+        """The same with its car level: the frame of a panorama that was levelled."""
+        return replace(self, pitch=0.0, roll=0.0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -84,5 +94,6 @@ def lens_rays(lens: Lens) -> NDArray[np.float32]:
 def stand(lens: Lens, rays: NDArray[np.float32], station: Station) -> View:
     """Place a lens, with its `lens_rays`, in the world."""
     eye = station.place + station.rotation @ np.array(lens.position)
-    world = rays if station.yaw == 0 else rays @ station.rotation.T.astype(np.float32)
+    straight = station.yaw == station.pitch == station.roll == 0
+    world = rays if straight else rays @ station.rotation.T.astype(np.float32)
     return View(lens, eye, station.rotation @ np.array(lens.rotation), world)

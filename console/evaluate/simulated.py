@@ -22,12 +22,14 @@ from console.evaluate.result import rate_cells, refused_of, show_refused
 from console.evaluate.score import Area, Rate, blurred
 from console.pictures import Running, anonymize_pictures
 from panoveil.contracts.errors import Misconfigured
-from panoveil.contracts.messages import PanoramaBox
+from panoveil.contracts.keys import MANIFEST_NAME
+from panoveil.contracts.messages import PanoramaBox, parse_manifest
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Rig
 from panoveil.pixels import equirect, jpeg
 from panoveil.pixels.rectangles import Rectangle
 from services.stitcher import tables
+from services.stitcher.level import turn_of
 from services.stitcher.seams import border_distance
 from services.stitcher.stitch import stitch
 from simulator.drive import World, photograph
@@ -165,7 +167,8 @@ def stitch_drive(drive: Path, rig: Rig, recipe: StitchRecipe, captures: Iterable
     loaded = tables.load(rig, recipe, drive / "tables")
     for capture in captures:
         frames = {lens.name: jpeg.decode((drive / capture / f"{lens.name}.jpg").read_bytes()) for lens in rig.lenses}
-        panorama = stitch(frames, rig, recipe, loaded)
+        pose = parse_manifest((drive / capture / MANIFEST_NAME).read_bytes()).pose
+        panorama = stitch(frames, rig, recipe, loaded, turn=turn_of(pose, recipe))
         (target / f"{capture}.jpg").write_bytes(jpeg.encode(panorama.image, recipe.jpeg_quality))
 
 

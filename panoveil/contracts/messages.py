@@ -28,7 +28,12 @@ class _Frozen(BaseModel):
 
 
 class Pose(_Frozen):
-    """Where the rig was: WGS84 degrees, metres above the ellipsoid, heading clockwise from north; unknown angles are None."""
+    """Where the rig or a panorama was, and how it was held: WGS84, metres above the ellipsoid, degrees; unknown angles are None.
+
+    `heading` is clockwise from north, `pitch` positive with the nose up, `roll` positive with the right side down. They turn in this
+    order, each about the axes that the ones before left: heading about the vertical, pitch about the axis to the right, roll about
+    the axis ahead. Of a panorama these are the angles of its middle: GPano's PoseHeading-, PosePitch- and PoseRollDegrees.
+    """
 
     latitude: float = Field(ge=-90, le=90)
     longitude: float = Field(ge=-180, le=180)
@@ -165,7 +170,7 @@ class _Stitched(_Frozen):
     rig_id: str
     recipe_id: str = Field(description="of the stitch recipe")
     captured_at: AwareDatetime
-    pose: Pose
+    pose: Pose = Field(description="the panorama's: pitch and roll are 0 once it was levelled, heading once it was turned north")
     key: str
     sha256: Sha256
     width: int = Field(gt=0)

@@ -4,13 +4,12 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
-
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import CaptureReady, decode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.detection import TritonDetector
+from panoveil.pixels.process import prepare
 from panoveil.runtime import Connections, serve
 from panoveil.streams import Handler, Record
 from services.stitcher.handler import STAGE, Ports, Rigs, handle
@@ -19,7 +18,7 @@ from services.stitcher.settings import StitcherSettings
 
 async def main(settings: StitcherSettings) -> None:
     """Consume captures until told to stop."""
-    cv2.setNumThreads(1)  # our own pool does better: a strip stays in one core's cache
+    prepare()
 
     @contextlib.asynccontextmanager
     async def opened(connections: Connections) -> AsyncIterator[Handler]:

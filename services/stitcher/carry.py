@@ -3,7 +3,8 @@
 The stitcher draws what a lens sees along a ray where that ray leaves the proxy surface, however far away it really is. So the lens
 that found an object says exactly where it draws it itself. A neighbour draws the same object somewhere along a short arc, for it
 sees it from another place: the arc runs over every distance that a face or plate of this size can have, from 1.5 metres to the
-horizon or the road. Each lens that draws there at all adds one region.
+horizon or the road. In best mode things are drawn towards where the rig's centre sees them, another arc that is added to both. Each lens that draws there at all adds one region. Who draws where is known in the rig frame; a panorama that is
+turned against it shows the same directions elsewhere, so outlines are turned before a rectangle is laid round them.
 """
 
 import itertools
@@ -21,10 +22,12 @@ from panoveil.contracts.rig import Lens, Rig
 from panoveil.detection import Kind
 from panoveil.pixels import equirect, lenses
 from services.stitcher import proxy
+from services.stitcher.level import Turn
 from services.stitcher.tables import Tables
 
 Floats = NDArray[np.floating[Any]]
 Box = tuple[float, float, float, float]
+Rings = Sequence[Floats]
 
 NEAREST = 1.5
 """Metres from a lens: nothing identifiable is nearer."""
@@ -92,18 +95,26 @@ class Drawing:
         return bool(self.drawn[index, max(0, math.floor(top)) : math.ceil(bottom) + 1][:, columns].any())
 
 
-def carried(box: Box, index: int, drawing: Drawing) -> tuple[Span, ...]:
+def carried(box: Box, index: int, drawing: Drawing, turn: Turn | None = None) -> tuple[Span, ...]:
     """Return where the panorama shows what lens `index` of the rig has in `box` (x0, y0, x1, y1 in continuous pixels of its frame).
 
-    One span a lens that draws it, the finder's own first; where by the tables nobody does, the finder's own all the same.
+    One span a lens that draws it, the finder's own first; where by the tables nobody does, the finder's own all the same. `turn` takes
+    rays of the panorama into the rig frame where the two differ.
     """
     finder = drawing.rig.lenses[index]
     rays = _rim(box, finder)
-    own = enclosed([drawing.exits(finder, rays)])
+    own: Rings = [drawing.exits(finder, rays)]
     nearness = _nearness(rays, drawing.rig.height_above_ground - finder.position[1], whole=_is_whole(box, finder))
+    if drawing.recipe.mode == "best":
+        own = [*own, *_seen_from_centre(rays, nearness, finder)]
+    drawn = [own] if drawing.shows(index, enclosed(own)) else []
     others = (_elsewhere(rays, nearness, index, other, drawing) for other in range(len(drawing.rig.lenses)) if other != index)
-    spans = [*([own] if drawing.shows(index, own) else []), *(span for span in others if span is not None)]
-    return tuple(spans) or (own,)
+    outlines = [pieces for pieces in (drawn, *others) if pieces] or [[own]]
+    return tuple(united([enclosed(_turned(piece, turn)) for piece in pieces]) for pieces in outlines)
+
+
+def _turned(rings: Rings, turn: Turn | None) -> Rings:
+    return rings if turn is None else [ring @ turn for ring in rings]
 
 
 def possible(kind: Kind, box: Box, lens: Lens) -> bool:
@@ -132,14 +143,26 @@ def _is_whole(box: Box, lens: Lens) -> bool:
     return min(x0, y0, lens.width - x1, lens.height - y1) > _BORDER
 
 
-def _elsewhere(rays: Floats, nearness: Floats, index: int, other: int, drawing: Drawing) -> Span | None:
-    """Return where another lens draws what the finder sees along `rays` [n, 3] at `nearness` [d, n], None where it does not."""
+def _elsewhere(rays: Floats, nearness: Floats, index: int, other: int, drawing: Drawing) -> list[Rings]:
+    """Return outlines of where another lens draws what the finder sees along `rays` [n, 3] at `nearness` [d, n], rig frame.
+
+    What lies between the two outlines of a piece belongs to it; none where the lens does not draw there.
+    """
     finder, neighbour = drawing.rig.lenses[index], drawing.rig.lenses[other]
     apart = np.asarray(finder.position) - np.asarray(neighbour.position)
     rings = drawing.exits(neighbour, rays + nearness[..., None] * apart)
-    pieces = (enclosed(pair) for pair in itertools.pairwise(rings))
-    shown = [piece for piece in pieces if drawing.shows(other, piece)]
-    return united(shown) if shown else None
+    pieces: list[Rings] = [pair for pair in itertools.pairwise(rings) if drawing.shows(other, enclosed(pair))]
+    if pieces and drawing.recipe.mode == "best":
+        pieces[0] = [*pieces[0], *_seen_from_centre(rays, nearness, finder)]
+    return pieces
+
+
+def _seen_from_centre(rays: Floats, nearness: Floats, finder: Lens) -> list[Floats]:
+    """Return outlines [n, 3] of what the finder sees along `rays` [n, 3] at `nearness` [d, n], as the rig's centre sees it.
+
+    In best mode lenses are drawn somewhere between where the plain proxy surface has them and here.
+    """
+    return list(rays + nearness[..., None] * np.asarray(finder.position))
 
 
 def _nearness(rays: Floats, clearance: float, *, whole: bool) -> Floats:

@@ -38,6 +38,7 @@ from services.stitcher import gate, tables
 from services.stitcher.carry import Drawing
 from services.stitcher.inspection import Inspection, Spots, inspect
 from services.stitcher.lens_views import plan
+from services.stitcher.level import Turn, pose_after, turn_of
 from services.stitcher.lookout import look
 from services.stitcher.steady import Drives, Light
 from services.stitcher.stitch import Panorama, Views, in_order, stitch
@@ -134,10 +135,11 @@ async def handle(message: CaptureReady, ports: Ports) -> None:
 async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe: StitchRecipe, ports: Ports) -> bytes:
     mounted = await ports.rigs.get(message.rig_id)
     frames = await _frames(message, ports.blobs)
-    carried = await _carried(frames, mounted, recipe, ports)
+    turn = turn_of(message.pose, recipe)
+    carried = await _carried(frames, mounted, recipe, ports, turn)
     views = await asyncio.to_thread(_looked, frames, mounted, recipe, ports.workers)
     light = await _light(capture_id, message, views, mounted, recipe, ports) if recipe.steady else None
-    data, panorama, seen = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers, light, views)
+    data, panorama, seen = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers, light, views, turn)
     quality = _graded(capture_id, panorama, seen, mounted, ports.watches)
     ref = stitched_key(str(capture_id), recipe.recipe_id)
     await ports.blobs.put(ref, data, "image/jpeg")
@@ -163,14 +165,15 @@ def _graded(capture_id: CaptureId, panorama: Panorama, seen: Inspection, mounted
 
 
 async def _carried(
-    frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe, ports: Ports
+    frames: Mapping[str, NDArray[np.uint8]], mounted: Mounted, recipe: StitchRecipe, ports: Ports, turn: Turn | None
 ) -> tuple[CarriedBox, ...]:
     """Return what is found in the frames, nothing where the recipe does not want them looked at."""
     if recipe.second_source is None:
         return ()
     assert ports.detector is not None, "a recipe that looks at frames comes with a detector"
     views = await ports.rigs.views(mounted.rig.rig_id, recipe.second_source)
-    return await look(in_order(frames, mounted.rig), mounted.drawing, views, recipe.second_source, ports.detector)
+    ordered = in_order(frames, mounted.rig)
+    return await look(ordered, mounted.drawing, views, recipe.second_source, ports.detector, turn)
 
 
 async def _light(
@@ -248,10 +251,11 @@ def _make(
     workers: Executor,
     light: NDArray[np.float64] | None,
     views: Views,
+    turn: Turn | None,
 ) -> tuple[bytes, Panorama, Inspection]:
     spread = _spread_over(workers)
     with telemetry.measured(STAGE, "stitch"):
-        panorama = stitch(frames, mounted.rig, recipe, mounted.tables, spread, light, views)
+        panorama = stitch(frames, mounted.rig, recipe, mounted.tables, spread, light, views, turn)
     with telemetry.measured(STAGE, "inspect"):
         seen = _inspected(frames, panorama, mounted)
     with telemetry.measured(STAGE, "encode"):
@@ -291,7 +295,7 @@ def _stitched(
         rig_id=message.rig_id,
         recipe_id=recipe.recipe_id,
         captured_at=message.captured_at,
-        pose=message.pose,
+        pose=pose_after(message.pose, turn_of(message.pose, recipe)),
         key=ref.key,
         sha256=hashlib.sha256(data).hexdigest(),
         width=recipe.width,

@@ -40,23 +40,28 @@ class Area(NamedTuple):
 def present(shares: Floats, step: int) -> NDArray[np.bool_]:
     """Return whether each lens has a share in a block or beside it, bool [L, strips, blocks], of padded `shares` [L, h + 2, w + 2]."""
     some = np.stack([cv2.dilate((share > 0).astype(np.uint8), np.ones((3, 3), np.uint8))[1:-1, 1:-1] for share in shares])
-    return np.asarray(_by_block(some, step, np.maximum) > 0)
+    return np.asarray(by_block(some, step, np.maximum) > 0)
 
 
 def runs(shares: Floats, step: int, areas: Sequence[Area] = ()) -> tuple[tuple[Run, ...], ...]:
     """Return the runs of every strip, of padded `shares` [L, h + 2, w + 2] on nodes every `step` pixels."""
     there = present(shares, step)
     total = cv2.erode(shares.sum(axis=0, dtype=np.float32), np.ones((3, 3), np.uint8))[1:-1, 1:-1]
-    open_ = _by_block(total[None], step, np.minimum)[0] < _WHOLE
+    open_ = by_block(total, step, np.minimum) < _WHOLE
     keys = np.tensordot(1 << np.arange(len(there)), there, axes=1) | (open_.astype(int) << (_ZONE_BIT - 1))
     for number, area in enumerate(areas):
         keys = np.where(area.blocks, (keys & ((1 << _ZONE_BIT) - 1)) | (number + 1) << _ZONE_BIT, keys)
     return tuple(tuple(_strip(row, len(there))) for row in keys)
 
 
-def _by_block(nodes: NDArray[Any], step: int, how: np.ufunc) -> NDArray[Any]:
-    down = how.reduceat(nodes, np.arange(0, nodes.shape[1], STRIP // step), axis=1)
-    return np.asarray(how.reduceat(down, np.arange(0, nodes.shape[2], BLOCK // step), axis=2))
+def by_block(nodes: NDArray[Any], step: int, how: np.ufunc) -> NDArray[Any]:
+    """Return [..., strips, blocks] of nodes [..., h, w] every `step` pixels: `how`, maximum or minimum, over those of every block."""
+    tall, wide = STRIP // step, BLOCK // step
+    height, width = nodes.shape[-2:]
+    missing = [(0, 0)] * (nodes.ndim - 2) + [(0, -height % tall), (0, -width % wide)]
+    whole = np.pad(nodes, missing, mode="edge") if height % tall or width % wide else nodes
+    down = how.reduce(whole.reshape(*nodes.shape[:-2], -1, tall, whole.shape[-1]), axis=-2)
+    return np.asarray(how.reduce(down.reshape(*down.shape[:-1], -1, wide), axis=-1))
 
 
 def _strip(keys: NDArray[np.int_], lenses: int) -> list[Run]:

@@ -14,6 +14,7 @@ from panoveil.contracts.recipe import SecondSource
 from panoveil.detection import KINDS, Detector, Kind
 from panoveil.detection.views import Crop
 from services.stitcher.carry import Box, Drawing, Span, carried, possible
+from services.stitcher.level import Turn
 
 Image = NDArray[np.uint8]
 
@@ -38,8 +39,11 @@ async def look(
     views: Sequence[Sequence[Crop]],
     source: SecondSource,
     detector: Detector,
+    turn: Turn | None = None,
 ) -> tuple[CarriedBox, ...]:
     """Return everything found in the views of the frames, uint8 [h, w, 3] RGB in the rig's order, where the panorama shows it.
+
+    `turn` takes rays of the panorama into the rig frame where the two differ.
 
     `Unavailable` where the detector gives no valid answer, or may have been another or blind while it was asked.
     """
@@ -56,7 +60,7 @@ async def look(
     except BaseExceptionGroup as failures:
         raise failures.exceptions[0] from failures
     await detector.prove(before)
-    return await asyncio.to_thread(_carried, [find for task in tasks for find in task.result()], drawing)
+    return await asyncio.to_thread(_carried, [find for task in tasks for find in task.result()], drawing, turn)
 
 
 async def _look_through(view: Crop, frame: Image, lens: int, source: SecondSource, detector: Detector) -> list[Find]:
@@ -75,10 +79,10 @@ def _sampled(view: Crop, frame: Image) -> Image:
         return view.sample(frame)
 
 
-def _carried(finds: Sequence[Find], drawing: Drawing) -> tuple[CarriedBox, ...]:
+def _carried(finds: Sequence[Find], drawing: Drawing, turn: Turn | None) -> tuple[CarriedBox, ...]:
     with telemetry.measured(SERVICE, "carry"):
         real = [find for find in finds if possible(find.kind, find.box, drawing.rig.lenses[find.lens])]
-        return tuple(box for find in outermost(real) for box in _boxes(find, drawing))
+        return tuple(box for find in outermost(real) for box in _boxes(find, drawing, turn))
 
 
 def outermost(finds: Sequence[Find]) -> list[Find]:
@@ -106,9 +110,9 @@ def _area(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _boxes(find: Find, drawing: Drawing) -> Iterator[CarriedBox]:
+def _boxes(find: Find, drawing: Drawing, turn: Turn | None) -> Iterator[CarriedBox]:
     name = drawing.rig.lenses[find.lens].name
-    for span in carried(find.box, find.lens, drawing):
+    for span in carried(find.box, find.lens, drawing, turn):
         west, east = _degrees(span)
         yield CarriedBox(
             kind=find.kind, score=min(max(find.score, 0.0), 1.0), lens=name,

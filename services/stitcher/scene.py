@@ -104,7 +104,7 @@ def _samples(
     """Return what a zone says of walls: how high, the inverse distance in 1/m (below 0 to the left) and how much that counts, [n] each."""
     one, other = flow.views(tables.zone_maps(zone), [lumas[lens] for lens in zone.pair], tables.step, every)
     moved, trust = flow.between_views(one, other)
-    rays = zone.rays(tables.step // every, tables.width // every)
+    rays = tables.in_rig(zone.rays(tables.step // every, tables.width // every))
     apart = zone.raised(zone.apart, tables.step // every) / every
     square = np.sum(apart * apart, axis=-1)
     rho = assumed(rays, height, distance) + np.sum(moved * apart, axis=-1) / np.maximum(square, _STILL)
@@ -132,7 +132,8 @@ def fitted(tables: Tables, street: Street, height: float, distance: float) -> Ta
     """Return the tables as they are where what stands beside the road is the street."""
     coarse = tables.width // tables.step // _COARSER
     rays = equirect.rays(coarse)
-    wrong = street.inverse(rays, height) - assumed(rays, height, distance)
+    ours = tables.in_rig(rays)
+    wrong = street.inverse(ours, height) - assumed(ours, height, distance)
     maps = np.empty_like(tables.nodes.maps)
     for lens, place in enumerate(tables.places):
         moves = _COARSER * wrong[..., None] * offsets(rays, place, coarse)

@@ -63,8 +63,9 @@ def fetched(image: NDArray[Any], place: Floats) -> Any:
 
 def padded(core: NDArray[Any]) -> NDArray[Any]:
     """Return nodes [h, w, ...] of a whole panorama with the margin that `Sheet` wants: round at ±180°, and over each pole."""
-    across = np.concatenate([core[:, -1:], core, core[:, :1]], axis=1)
-    half = core.shape[1] // 2
-    above, below = (np.roll(across[row : row + 1, 1:-1], half, axis=1) for row in (0, len(core) - 1))
-    ends = [np.concatenate([end[:, -1:], end, end[:, :1]], axis=1) for end in (above, below)]
-    return np.concatenate([ends[0], across, ends[1]], axis=0)
+    height, width = core.shape[:2]
+    around = np.empty((height + 2, width + 2, *core.shape[2:]), core.dtype)
+    around[1:-1, 1:-1] = core
+    around[[0, -1], 1:-1] = np.roll(core[[0, -1]], width // 2, axis=1)
+    around[:, 0], around[:, -1] = around[:, -2], around[:, 1]
+    return around

@@ -17,6 +17,7 @@ from panoveil.pixels import light as photo
 from panoveil.pixels.spread import Spread, one_by_one
 from services.stitcher import blend, fill, finish, flow, photometry, quality, scene, steady
 from services.stitcher.development import developed, shrunk
+from services.stitcher.level import Turn, levelled, upright
 from services.stitcher.sheets import Sheet, padded
 from services.stitcher.tables import Overview, Tables
 from services.stitcher.zones import Zone
@@ -51,12 +52,14 @@ def stitch(
     spread: Spread = one_by_one,
     light: Floats | None = None,
     views: "Views | None" = None,
+    turn: Turn | None = None,
 ) -> Panorama:
     """Return the panorama of one capture.
 
     `frames` are uint8 [h, w, 3] RGB by lens name, in the rig's sizes; `spread` may call strips in other threads. `light` [L, 3] are the
     gains of the lenses on top of the rig's calibration, unless told those that match the lenses with one another. `views` are the
-    frames as `look` sees them, where that is known already.
+    frames as `look` sees them, where that is known already. `turn` takes rays of the panorama into the rig frame, `level.turn_of` a
+    capture's pose.
     `Rejected(FRAME_MISSING | WRONG_FRAME_SIZE)` where they do not fit the rig.
     """
     ordered = in_order(frames, rig)
@@ -65,8 +68,8 @@ def stitch(
     shown = views.shown(matched)
     gains = photometry.rig_gains(rig) * matched
     ready = developed(ordered, gains, rig, recipe, tables, spread)
-    backdrop = _to_nodes(finish.toned(_backdrop(shown, tables.overview), recipe.tone), tables)
-    image = _drawn(ready, backdrop, rig, recipe, tables, spread)
+    backdrop = _to_nodes(finish.toned(upright(_backdrop(shown, tables.overview), turn), recipe.tone), tables)
+    image = _drawn(ready, backdrop, rig, recipe, levelled(tables, turn, recipe, spread), spread)
     measured = quality.measure(image, shown, tables.overview.seen)
     return Panorama(finish.sharpened(image, recipe.sharpen, spread), measured, shown, gains)
 

@@ -75,8 +75,9 @@ class Tables:
     """What stitching a rig needs.
 
     `reduction` is the whole factor by which each lens's image is shrunk before it is sampled, `shades` what undoes the vignetting of
-    lenses that have any, `places` float64 [L, 3] the lens centres in the rig frame in metres, `runs` what
-    is drawn in every strip, and `zones` where seams are drawn from between the lenses.
+    lenses that have any, `places` float64 [L, 3] the lens centres in metres, in the panorama's axes, `runs` what
+    is drawn in every strip, `zones` where seams are drawn from between the lenses, and `turn` float64 [3, 3] takes rays of the panorama into
+    the rig frame where the two differ.
     """
 
     width: int
@@ -89,6 +90,7 @@ class Tables:
     overview: Overview
     zones: tuple[Zone, ...]
     runs: tuple[tuple[layout.Run, ...], ...]
+    turn: NDArray[np.float64] | None = None
 
     @property
     def height(self) -> int:
@@ -98,6 +100,10 @@ class Tables:
     def sheet(self, lens: int) -> Sheet:
         """Return a lens's map of the whole panorama."""
         return Sheet(self.step, 0, 0, self.width, self.nodes.maps[lens], self.nodes.shares[lens])
+
+    def in_rig(self, rays: Floats) -> Floats:
+        """Return rays [..., 3] of the panorama in the rig frame."""
+        return rays if self.turn is None else rays @ self.turn.T
 
     def zone_maps(self, zone: Zone) -> NDArray[np.float32]:
         """Return the maps of a zone's two lenses on its nodes, float32 [2, h + 2, w + 2, 2]."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.pixels import equirect
-from services.stitcher.layout import BLOCK, STRIP, Area, present
+from services.stitcher.layout import BLOCK, STRIP, Area, by_block, present
 from services.stitcher.sheets import raise_nodes
 
 Floats = NDArray[np.floating[Any]]
@@ -74,21 +74,19 @@ class Zone:
         """Return the unit rays [h, w, 3] of the zone's cells, each node's cut into `finer` x `finer`; `width` such cells go all round."""
         across = np.arange(self.left * finer, (self.left + self.columns) * finer)
         down = np.arange(self.top * finer, (self.top + self.rows) * finer)
-        return _rays(down, across, width, None)
+        return _rays(down, across, width)
 
 
-def find_zones(
-    shares: Floats, sees: NDArray[np.uint8], step: int, places: Floats, recipe: StitchRecipe, turn: Floats | None = None
-) -> tuple[Zone, ...]:
-    """Return the zones of all seams, of padded `shares` and `sees` [L, h + 2, w + 2] and the lens centres [L, 3]; none in fast mode.
+def find_zones(shares: Floats, sees: NDArray[np.uint8], step: int, places: Floats, recipe: StitchRecipe) -> tuple[Zone, ...]:
+    """Return the zones of all seams, of padded `shares` and `sees` [L, h + 2, w + 2]; none in fast mode.
 
-    `turn` float [3, 3] takes rays of the panorama into the rig frame where the two differ.
+    `places` [L, 3] are the lens centres in the panorama's own axes, which a turned panorama does not share with the rig.
     """
     if recipe.mode == "fast":
         return ()
     there = present(shares, step)
     pairs = itertools.combinations(range(len(shares)), 2)
-    return tuple(zone for pair in pairs for zone in _zones(pair, shares, sees, there, step, places, recipe.seam_width, turn))
+    return tuple(zone for pair in pairs for zone in _zones(pair, shares, sees, there, step, places, recipe.seam_width))
 
 
 def _zones(
@@ -99,7 +97,6 @@ def _zones(
     step: int,
     places: Floats,
     seam_width: float,
-    turn: Floats | None,
 ) -> Iterator[Zone]:
     one, other = (shares[index][1:-1, 1:-1] for index in pair)
     if not np.any((one > 0) & (other > 0)):
@@ -108,34 +105,44 @@ def _zones(
     both = (sees[pair[0]] & sees[pair[1]])[1:-1, 1:-1] > 0
     degrees = 180 / one.shape[0]
     fade = _faded((one > 0) & (other > 0), both & _to_nodes(alone, step), degrees, seam_width)
-    wanted = _by_blocks(fade, step) & there[list(pair)].any(axis=0) & alone
+    wanted = (by_block(fade, step, np.maximum) > 0) & there[list(pair)].any(axis=0) & alone
     for blocks in _parts(wanted):
-        yield _zone(pair, fade, blocks, shares, step, places, turn)
+        yield _zone(pair, fade, blocks, shares, step, places)
 
 
 def _faded(seam: Mask, allowed: Mask, degrees: float, seam_width: float) -> NDArray[np.float32]:
     """Return how much displacement is wanted, [h, w]: 0 outside of what is `allowed` and at its rim."""
     height, width = seam.shape
     pitch = np.abs(90 - (np.arange(height) + 0.5) * degrees)
-    pad = width // 4
-    far = _wrapped(~seam, pad)
-    near = cv2.distanceTransform(far.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * degrees < _REACH - seam_width / 2
-    inside = near & _wrapped(allowed & (pitch < _STEEPEST)[:, None], pad)
-    depth = cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE) * degrees
-    return np.asarray(np.clip(depth[:, pad : pad + width] / _RAMP, 0, 1), np.float32)
+    rows, margin = np.flatnonzero(pitch < _STEEPEST + _REACH), int(_REACH / degrees) + 2
+    core = _around(np.asarray(seam[rows].any(axis=0)), margin)
+    place = np.ix_(rows, np.arange(core.start - margin, core.stop + margin) % width)
+    near = _distance(~seam[place]) * degrees < _REACH - seam_width / 2
+    inside = near & (allowed & (pitch < _STEEPEST)[:, None])[place]
+    fade = np.zeros(seam.shape, np.float32)
+    depth = _distance(inside)[:, margin:-margin] * (degrees / _RAMP)
+    fade[np.ix_(rows, np.arange(core.start, core.stop) % width)] = np.clip(depth, 0, 1)
+    return fade
 
 
-def _wrapped(mask: Mask, pad: int) -> Mask:
-    return np.pad(mask, ((0, 0), (pad, pad)), mode="wrap")
+def _around(flags: Mask, margin: int) -> slice:
+    """Return the shortest run of a ring of flags that holds all that are True and `margin` more on both sides, at most the ring."""
+    places, count = np.flatnonzero(flags), len(flags)
+    if not places.size:
+        return slice(0, 0)
+    gaps = np.diff(places, append=places[0] + count)
+    widest = int(gaps.argmax())
+    length = count - int(gaps[widest]) + 1 + 2 * margin
+    start = int(places[(widest + 1) % len(places)]) - margin
+    return slice(start, start + length) if length < count else slice(0, count)
+
+
+def _distance(mask: Mask) -> Floats:
+    return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
 def _to_nodes(blocks: Mask, step: int) -> Mask:
     return np.repeat(np.repeat(blocks, STRIP // step, axis=0), BLOCK // step, axis=1)
-
-
-def _by_blocks(fade: Floats, step: int) -> Mask:
-    down = np.maximum.reduceat(fade, np.arange(0, fade.shape[0], STRIP // step), axis=0)
-    return np.asarray(np.maximum.reduceat(down, np.arange(0, fade.shape[1], BLOCK // step), axis=1) > 0)
 
 
 def _parts(wanted: Mask) -> Iterator[Mask]:
@@ -147,9 +154,7 @@ def _parts(wanted: Mask) -> Iterator[Mask]:
         yield np.roll(labels == label, shift, axis=1)
 
 
-def _zone(
-    pair: tuple[int, int], fade: Floats, blocks: Mask, shares: Floats, step: int, places: Floats, turn: Floats | None
-) -> Zone:
+def _zone(pair: tuple[int, int], fade: Floats, blocks: Mask, shares: Floats, step: int, places: Floats) -> Zone:
     columns = _span(np.asarray(blocks.any(axis=0)))
     rows = np.flatnonzero(blocks.any(axis=1))
     across = np.arange(columns.start * BLOCK // step - 1, columns.stop * BLOCK // step + 1)
@@ -157,7 +162,7 @@ def _zone(
     own = fade * _to_nodes(blocks, step)[: len(fade)]
     height, width = fade.shape
     place = np.ix_(np.clip(down, 0, height - 1), across % width)
-    rays = _rays(down, across, width, turn)
+    rays = _rays(down, across, width)
     first, second = (places[index] for index in pair)
     return Zone(
         pair=pair,
@@ -181,11 +186,10 @@ def _span(flags: Mask) -> slice:
     return slice(start, start + int(flags.sum()))
 
 
-def _rays(down: NDArray[np.int_], across: NDArray[np.int_], width: int, turn: Floats | None) -> Floats:
+def _rays(down: NDArray[np.int_], across: NDArray[np.int_], width: int) -> Floats:
     yaw = ((across + 0.5) / width - 0.5) * 2 * np.pi
     pitch = (0.5 - (down + 0.5) / (width // 2)) * np.pi
-    rays = equirect.to_rays(yaw[None, :], pitch[:, None]).astype(np.float64)
-    return rays if turn is None else rays @ turn.T
+    return equirect.to_rays(yaw[None, :], pitch[:, None]).astype(np.float64)
 
 
 def offsets(rays: Floats, place: Floats, width: int) -> NDArray[np.float32]:

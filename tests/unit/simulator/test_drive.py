@@ -110,3 +110,13 @@ def _look(capture: Path) -> str:
         return "hash_mismatch"
     jpeg.decode(data)
     return "nothing"
+
+
+def test_the_pose_says_how_the_car_leans(drive: Path, tmp_path: Path) -> None:
+    street = Street(3, 1, _WIDTH, tilt=2.0)
+    photograph(street, demo_rig(_WIDTH), tmp_path, "odense-2026", "drive-1", 1, 3)
+    (manifest,), level = _manifests(tmp_path), _manifests(drive)[0]
+    station = street.station(0)
+    assert (manifest.pose.pitch, manifest.pose.roll) == pytest.approx(np.degrees((station.pitch, station.roll)), abs=1e-3)
+    assert abs(manifest.pose.pitch or 0) + abs(manifest.pose.roll or 0) > 0.1
+    assert manifest.pose.model_copy(update={"pitch": 0.0, "roll": 0.0}) == level.pose

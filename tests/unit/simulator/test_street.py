@@ -40,3 +40,16 @@ def test_the_truth_scales_with_the_panorama(street: Street) -> None:
 def test_a_street_has_an_end(street: Street) -> None:
     with pytest.raises(IndexError, match="built for 3 captures"):
         street.station(3)
+
+
+def test_a_car_that_leans_is_seen_so_and_its_truth_is_that_of_the_levelled_panorama(street: Street) -> None:
+    leaning = Street(1, 3, _WIDTH, tilt=3.0)
+    rig = demo_rig(_WIDTH)
+    leans = np.degrees([(leaning.station(capture).pitch, leaning.station(capture).roll) for capture in range(3)])
+    assert 0.5 < np.abs(leans).max() <= 3
+    assert len(set(leans.ravel())) == 6
+    assert [leaning.station(capture).level for capture in range(3)] == [street.station(capture) for capture in range(3)]
+    level, seen = (world.frame(rig, rig.lenses[0], 1).astype(int) for world in (street, leaning))
+    assert np.abs(level - seen).mean() > 3
+    boxes = [{(item.west, item.south, item.east, item.north) for item in w.truth(rig, 1, 4096)} for w in (street, leaning)]
+    assert len(boxes[0] & boxes[1]) > 0.9 * len(boxes[0])

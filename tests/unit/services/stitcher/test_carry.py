@@ -1,3 +1,4 @@
+import dataclasses
 import functools
 import tempfile
 from pathlib import Path
@@ -15,12 +16,13 @@ from panoveil.detection import Kind
 from panoveil.pixels import equirect, lenses
 from services.stitcher import proxy, tables
 from services.stitcher.carry import NEAREST, Drawing, Span, carried, enclosed, possible, united
+from services.stitcher.level import Turn, attitude
 from simulator.rigs import demo_rig
 from tests.unit.services.stitcher import virtual
 
 Points = NDArray[np.float64]
 
-RECIPE = StitchRecipe(width=1024)
+RECIPE = StitchRecipe(width=1024, mode="fast")
 FACE, PLATE = (0.16, 0.22), (0.52, 0.11)
 
 
@@ -85,18 +87,19 @@ def _holds(span: Span, yaw: Any, pitch: Any) -> NDArray[np.bool_]:
     return np.asarray(east & (pitch >= span.south - tiny) & (pitch <= span.north + tiny))
 
 
-def _escaped(name: str, index: int, quad: Points) -> int:
+def _escaped(name: str, index: int, quad: Points, turn: Turn | None = None) -> int:
     """Return how many points of the quad the panorama shows, through whichever lens, outside of what is carried from lens `index`."""
     rig, drawing = RIGS[name], _drawing(name)
     pixels, seen = _in_lens(rig.lenses[index], quad)
     if not seen.any():
         return 0
-    spans = carried(_bounds(pixels[seen]), index, drawing)
+    spans = carried(_bounds(pixels[seen]), index, drawing, turn)
     escaped = 0
     for lens, share in zip(rig.lenses, _tables(name).overview.shares, strict=True):
         visible = seen & _in_lens(lens, quad)[1]
-        yaw, pitch = equirect.to_angles(_shown_at(lens, quad[visible], rig))
-        u, v = equirect.to_pixels(equirect.to_rays(yaw, pitch), share.shape[1]).T
+        shown = _shown_at(lens, quad[visible], rig)
+        u, v = equirect.to_pixels(shown, share.shape[1]).T
+        yaw, pitch = equirect.to_angles(shown if turn is None else shown @ turn)
         rows, columns = np.rint(v).astype(int).clip(0, share.shape[0] - 1), np.rint(u).astype(int) % share.shape[1]
         drawn = share[rows, columns] > 0
         held = np.any([_holds(span, yaw, pitch) for span in spans], axis=0)
@@ -121,6 +124,30 @@ def test_whatever_a_lens_sees_is_carried_to_wherever_it_is_shown(
     quad = _quad(finder.position + distance * middle.astype(np.float64), size, turn)
     assume(quad[:, 1].max() < rig.height_above_ground)
     assert _escaped(name, lens % len(rig.lenses), quad) == 0
+
+
+@settings(deadline=None, max_examples=50)
+@given(lens=st.integers(0, 4), x=unit, y=unit, far=unit, pose=st.tuples(angle, angle, angle))
+def test_it_is_carried_to_where_a_turned_panorama_shows_it(
+    lens: int, x: float, y: float, far: float, pose: tuple[float, float, float]
+) -> None:
+    finder = RIGS["demo"].lenses[lens]
+    middle = lenses.unproject(finder.intrinsics, np.array([x * finder.width, y * finder.height])) @ np.asarray(finder.rotation).T
+    quad = _quad(finder.position + (NEAREST + 0.15) * 100**far * middle.astype(np.float64), FACE, (0.3, 0.1, 0.2))
+    assume(quad[:, 1].max() < RIGS["demo"].height_above_ground)
+    assert _escaped("demo", lens, quad, attitude(*np.degrees(pose)).T) == 0
+
+
+def test_under_a_roll_of_ten_degrees_a_find_to_the_right_is_enclosed_ten_degrees_lower() -> None:
+    lens, index = RIGS["demo"].lenses[1], 1
+    quad = _quad(np.array([9.0, 0.0, 2.9]), FACE, (1.26, 0.0, 0.0))
+    box = _bounds(_in_lens(lens, quad)[0])
+    (still,), (rolled,) = (carried(box, index, _drawing("demo"), turn) for turn in (None, attitude(0, 0, 10).T))
+    lower = np.degrees((still.south + still.north - rolled.south - rolled.north) / 2)
+    assert lower == pytest.approx(10 * np.sin(np.arctan2(9, 2.9)), abs=0.2)
+    assert _escaped("demo", index, quad, attitude(0, 0, 10).T) == 0
+    assert _holds(still, *equirect.to_angles(quad)).all()
+    assert not _holds(still, *equirect.to_angles(quad @ attitude(0, 0, 10).T)).any()
 
 
 @given(st.sampled_from(["face", "plate"]), st.floats(-0.6, 0.6), st.floats(-0.9, 0.5), st.floats(-np.pi, np.pi))
@@ -162,6 +189,21 @@ def test_a_box_behind_wraps_round() -> None:
         spans = carried(_bounds(pixels), index, _drawing("demo"))
         assert any(span.west < np.pi < span.east for span in spans)
         assert all(-np.pi <= span.west < np.pi for span in spans)
+
+
+@pytest.mark.parametrize("nearer", [0.0, 0.5, 1.0])
+def test_in_best_mode_it_is_carried_to_wherever_between_the_two_surfaces_it_may_be_drawn(nearer: float) -> None:
+    """From where the plain surface has it to where the rig's centre sees it; `nearer` is the share of the way."""
+    rig, lens = RIGS["demo"], RIGS["demo"].lenses[0]
+    quad = _quad(np.array([1.3, 0.4, 3.0]), FACE, (0.0, 0.0, 0.0))
+    drawing = dataclasses.replace(_drawing("demo"), recipe=RECIPE.model_copy(update={"mode": "best"}))
+    (span,) = carried(_bounds(_in_lens(lens, quad)[0]), 0, drawing)
+    plain, centre = _shown_at(lens, quad, rig), quad
+    shown = (1 - nearer) * plain / np.linalg.norm(plain, axis=-1, keepdims=True)
+    shown = shown + nearer * centre / np.linalg.norm(centre, axis=-1, keepdims=True)
+    yaw, pitch = equirect.to_angles(shown)
+    assert span.west <= yaw.min() <= yaw.max() <= span.east
+    assert span.south <= pitch.min() <= pitch.max() <= span.north
 
 
 def test_what_one_lens_alone_draws_is_carried_once_and_tightly() -> None:

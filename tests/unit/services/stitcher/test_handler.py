@@ -259,6 +259,49 @@ async def test_what_is_in_a_frame_is_carried_where_the_recipe_wants_it(ports: Po
     assert carrying.recipe_id != without.recipe_id
 
 
+LEANING = Pose(latitude=55.4, longitude=10.4, heading=30.0, pitch=0.0, roll=10.0)
+
+
+async def test_the_message_says_how_the_panorama_is_held_not_the_car(ports: Ports) -> None:
+    await handle(READY.model_copy(update={"pose": LEANING}), ports)
+    as_it_was = RECIPE.model_copy(update={"level": False})
+    await handle(READY.model_copy(update={"pose": LEANING}), replace(ports, recipe=_always(as_it_was)))
+    north = RECIPE.model_copy(update={"north": True})
+    rigs = Rigs(ports.blobs, north, ports.rigs._cache)
+    await handle(READY.model_copy(update={"pose": LEANING}), replace(ports, recipe=_always(north), rigs=rigs))
+    level, left, northward = (message.pose for message in _sent(ports))
+    assert level == LEANING.model_copy(update={"roll": 0.0})
+    assert left == LEANING
+    assert northward == LEANING.model_copy(update={"heading": 0.0, "roll": 0.0})
+
+
+async def test_a_levelled_capture_is_stitched_once_and_to_the_same_bytes(ports: Ports, blobs: MemoryBlobs) -> None:
+    leaning = READY.model_copy(update={"pose": LEANING})
+    await handle(leaning, ports)
+    ref = stitched_key(str(CAPTURE), RECIPE.recipe_id)
+    before = blobs.objects.pop(ref)
+    await handle(leaning, ports)
+    assert ref not in blobs.objects
+    await handle(leaning, replace(ports, ledger=MemoryLedger()))
+    assert blobs.objects[ref] == before
+    first, second, third = _sent(ports)
+    assert first == second == third
+
+
+async def test_what_is_in_a_frame_is_carried_to_where_the_levelled_panorama_shows_it(
+    ports: Ports, blobs: MemoryBlobs, with_face: CaptureReady
+) -> None:
+    """The car leans 10° to the right: what is straight to its right is 10° below the horizon."""
+    await handle(with_face.model_copy(update={"pose": LEANING}), _looking(ports, RectangleDetector()))
+    (message,) = _sent(ports)
+    image = jpeg.decode(blobs.objects[stitched_key(str(CAPTURE), LOOKING.recipe_id)]).astype(int)
+    rows, columns = (image[..., 0] - image[..., 1:].max(axis=-1) > 110).nonzero()
+    yaw, pitch = (columns + 0.5) / 512 * 360 - 180, 90 - (rows + 0.5) / 256 * 180
+    assert (yaw.mean(), pitch.mean()) == pytest.approx((90, -10), abs=1)
+    edges = np.array([(box.west, box.east, box.south, box.north) for box in message.carried])
+    assert np.abs(edges - (yaw.min(), yaw.max(), pitch.min(), pitch.max())).max() < 2.5
+
+
 async def test_nothing_carries_what_only_a_person_could_have_drawn(ports: Ports) -> None:
     await handle(READY, _looking(ports, RectangleDetector()))
     (message,) = _sent(ports)

@@ -106,3 +106,13 @@ def truth(width: int) -> NDArray[np.float64]:
 def psnr(one: NDArray[Any], other: NDArray[Any]) -> float:
     """Return the peak signal-to-noise ratio in dB of arrays in 0-255."""
     return float(10 * np.log10(255**2 / max(1e-9, float(np.mean((one - other) ** 2)))))
+
+
+def tilted(rig: Rig, attitude: NDArray[np.float64]) -> Rig:
+    """Return a rig whose lenses are and look where those of `rig` do once it is turned by `attitude` [3, 3]."""
+    turned_lenses = []
+    for lens in rig.lenses:
+        rows = (attitude @ np.asarray(lens.rotation)).tolist()
+        held = {"rotation": tuple(map(tuple, rows)), "position": tuple((attitude @ lens.position).tolist())}
+        turned_lenses.append(lens.model_copy(update=held))
+    return rig.model_copy(update={"rig_id": f"{rig.rig_id}-tilted", "lenses": tuple(turned_lenses)})
