@@ -30,6 +30,7 @@ from rich.table import Table
 from benchmarks.stitching import hugin, quality, speed
 from benchmarks.stitching.ours import MODES
 from benchmarks.stitching.scenes import REAL, Scene, first, scenes
+from panoveil.pixels.process import prepare
 
 SECTIONS = ("speed", "quality")
 _NOT_INSTALLED = 78
@@ -47,7 +48,7 @@ def main() -> None:
     if lacking:
         print(f"{', '.join(lacking)} not found: {hugin.INSTALL}, or leave them out by --without-hugin", file=sys.stderr)
         sys.exit(_NOT_INSTALLED)
-    cv2.setNumThreads(1)  # as the stitcher's service does
+    prepare()  # as the stitcher's service does
     with tempfile.TemporaryDirectory(prefix="panoveil-stitching-") as work:
         figures = measured(options, Path(work), _teller())
     if options.json:

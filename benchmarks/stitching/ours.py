@@ -12,6 +12,7 @@ from benchmarks.stitching.scenes import Scene
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Rig
 from panoveil.pixels import jpeg
+from panoveil.pixels.spread import Spread, one_by_one
 from services.stitcher import tables
 from services.stitcher.stitch import stitch
 
@@ -21,9 +22,8 @@ MODES = ("fast", "best")
 
 
 def recipe(mode: str, width: int) -> StitchRecipe:
-    """Return the recipe of a mode; the plain one where recipes know no modes."""
-    chosen = {"mode": mode} if "mode" in StitchRecipe.model_fields else {}
-    return StitchRecipe.model_validate({"width": width, **chosen})
+    """Return the recipe of a mode."""
+    return StitchRecipe.model_validate({"width": width, "mode": mode})
 
 
 def panorama(scene: Scene, mode: str, width: int, cache: Path) -> Image:
@@ -42,15 +42,16 @@ class Line:
     def alone(self, frames: Mapping[str, bytes]) -> bytes:
         """Do everything in this thread."""
         images = {name: jpeg.decode(data) for name, data in frames.items()}
-        return self._encoded(stitch(images, self.rig, self.recipe, self.tables).image)
+        return self._encoded(stitch(images, self.rig, self.recipe, self.tables).image, one_by_one)
 
     def shared(self, frames: Mapping[str, bytes], workers: ThreadPoolExecutor) -> bytes:
         """Decode frames and draw strips in the pool's threads, as the service does."""
         images = dict(zip(frames, workers.map(jpeg.decode, frames.values()), strict=True))
-        return self._encoded(stitch(images, self.rig, self.recipe, self.tables, partial(_spread, workers)).image)
+        spread = partial(_spread, workers)
+        return self._encoded(stitch(images, self.rig, self.recipe, self.tables, spread).image, spread)
 
-    def _encoded(self, image: Image) -> bytes:
-        return jpeg.encode_patchable(image, self.recipe.jpeg_quality)
+    def _encoded(self, image: Image, spread: Spread) -> bytes:
+        return jpeg.encode_patchable(image, self.recipe.jpeg_quality, spread)
 
 
 def _spread(workers: ThreadPoolExecutor, work: Callable[[int], None], numbers: Iterable[int]) -> None:

@@ -10,10 +10,9 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import cv2
-
 from benchmarks.stitching.ours import Line
 from panoveil.contracts.rig import Rig
+from panoveil.pixels.process import prepare
 
 _CAPTURES = 4
 
@@ -21,7 +20,7 @@ _CAPTURES = 4
 def main() -> None:
     """Stitch and print."""
     folder, mode, width, cache = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4])
-    cv2.setNumThreads(1)
+    prepare()
     rig = Rig.model_validate_json((folder / "rig.json").read_text())
     line = Line(rig, mode, width, cache)
     frames = {lens.name: (folder / f"{lens.name}.jpg").read_bytes() for lens in rig.lenses}
