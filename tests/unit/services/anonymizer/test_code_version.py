@@ -22,7 +22,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("5", "cc849e0a4caf323e")
+KNOWN = ("6", "cc849e0a4caf323e")
 
 
 def fingerprint() -> str:
