@@ -104,7 +104,7 @@ def _zones(
     alone = np.asarray(~np.delete(there, pair, axis=0).any(axis=0))
     both = (sees[pair[0]] & sees[pair[1]])[1:-1, 1:-1] > 0
     degrees = 180 / one.shape[0]
-    fade = _faded((one > 0) & (other > 0), both & _to_nodes(alone, step), degrees, seam_width)
+    fade = _faded((one > 0) & (other > 0), both & _to_nodes(alone, step, len(both)), degrees, seam_width)
     wanted = (by_block(fade, step, np.maximum) > 0) & there[list(pair)].any(axis=0) & alone
     for blocks in _parts(wanted):
         yield _zone(pair, fade, blocks, shares, step, places)
@@ -141,8 +141,9 @@ def _distance(mask: Mask) -> Floats:
     return np.asarray(cv2.distanceTransform(mask.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE), np.float32)
 
 
-def _to_nodes(blocks: Mask, step: int) -> Mask:
-    return np.repeat(np.repeat(blocks, STRIP // step, axis=0), BLOCK // step, axis=1)
+def _to_nodes(blocks: Mask, step: int, height: int) -> Mask:
+    """Return blocks at their nodes, [height, w]; the last strip may be cut short."""
+    return np.repeat(np.repeat(blocks, STRIP // step, axis=0)[:height], BLOCK // step, axis=1)
 
 
 def _parts(wanted: Mask) -> Iterator[Mask]:
@@ -159,7 +160,7 @@ def _zone(pair: tuple[int, int], fade: Floats, blocks: Mask, shares: Floats, ste
     rows = np.flatnonzero(blocks.any(axis=1))
     across = np.arange(columns.start * BLOCK // step - 1, columns.stop * BLOCK // step + 1)
     down = np.arange(rows[0] * STRIP // step - 1, min(len(fade), (rows[-1] + 1) * STRIP // step) + 1)
-    own = fade * _to_nodes(blocks, step)[: len(fade)]
+    own = fade * _to_nodes(blocks, step, len(fade))
     height, width = fade.shape
     place = np.ix_(np.clip(down, 0, height - 1), across % width)
     rays = _rays(down, across, width)
