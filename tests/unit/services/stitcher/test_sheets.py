@@ -16,7 +16,7 @@ slopes = st.floats(-20, 20, width=32)
 
 def _centres(count: int, step: int) -> NDArray[np.float64]:
     """Return at which pixel each node lies, the margin's too."""
-    return (np.arange(-1, count + 1) + 0.5) * step - 0.5
+    return np.asarray((np.arange(-1, count + 1) + 0.5) * step - 0.5, np.float64)
 
 
 def _parts(count: int) -> st.SearchStrategy[slice]:
