@@ -1,4 +1,6 @@
 import struct
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 
 import cv2
 import numpy as np
@@ -125,3 +127,14 @@ def test_a_patchable_jpeg_shows_what_a_plain_one_does(size: tuple[int, int]) -> 
     error = np.abs(jpeg.decode(data).astype(int) - image)
     assert error.mean() < 1.1 * plain.mean()
     assert error.max() < 1.5 * plain.max()
+
+
+def test_bands_encoded_by_a_pool_are_the_same_bytes() -> None:
+    image = np.random.default_rng(4).integers(0, 256, (2600, 64, 3), dtype=np.uint8)
+    with ThreadPoolExecutor(3) as pool:
+
+        def spread(work: Callable[[int], None], bands: Iterable[int]) -> None:
+            list(pool.map(work, bands))
+
+        pooled = jpeg.encode_patchable(image, 90, spread)
+    assert pooled == jpeg.encode_patchable(image, 90)
