@@ -7,8 +7,8 @@ which leaves the first lens alone where it draws alone.
 
 All lenses of a rig are triggered at once, so even what drives by is displaced along one line only, the zone's `apart`; flow across
 that line is noise but for a sample or so of calibration error, and flow along it is bounded by how near things can be. Where flow
-does not lead back to where it came from it is taken from around, and where the lenses still disagree the seam becomes narrow: a cut
-shows less than a ghost.
+does not lead back to where it came from it is taken from around; where the lenses agree no better by it than without, as before blank
+sky, nothing is moved; and where they still disagree the seam becomes narrow: a cut shows less than a ghost.
 """
 
 from collections.abc import Sequence
@@ -33,6 +33,9 @@ _NEAREST = 1 / 1.2
 
 _ASTRAY = 1.0
 """Cells of flow that a small error of calibration may cause."""
+
+_WORTH = 1.0
+"""Grey levels by which the lenses must agree better for flow to count at all, and twice that for it to count whole."""
 
 _AGREED, _STEEP = 8.0, 6.0
 """Grey levels from which lenses are said to disagree, and how many times as narrow the seam becomes where they differ by twice as much."""
@@ -124,6 +127,7 @@ def _drawn(
     fade, between, *shares = (zone.raised(nodes, ratio) for nodes in (zone.fade, zone.between, *zone.shares))
     way = shares[1] + fade * (between - shares[1])
     moved = _fetched(cells * np.minimum(1, 2 * fade)[..., None], way)
+    moved = moved * _worth(seen, moved, way)[..., None]
     shares = _narrowed(shares, _disagreement(seen, moved, way))
     places = (_positions(way.shape, ratio) + _with_margin(moved * (part / ratio)[..., None]) for part in (-way, 1 - way))
     one, other = (
@@ -131,6 +135,12 @@ def _drawn(
         for nodes, place, share in zip(maps, places, shares, strict=True)
     )
     return one, other
+
+
+def _worth(seen: Sequence[Gray], moved: Floats, way: Floats) -> Floats:
+    """Return whether the two views agree better for being moved, [h, w], smoothly from 0 to 1."""
+    gained = _disagreement(seen, np.zeros_like(moved), way) - _disagreement(seen, moved, way)
+    return np.asarray(cv2.GaussianBlur(np.clip(gained / _WORTH - 1, 0, 1), (0, 0), 2))
 
 
 def _disagreement(seen: Sequence[Gray], moved: Floats, way: Floats) -> Floats:
