@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Rig
-from panoveil.pixels.spread import Spread
+from panoveil.pixels.spread import Spread, each
 from services.stitcher import chromatic, detail, photometry
 from services.stitcher.photometry import Shade
 from services.stitcher.tables import Tables
@@ -28,9 +28,10 @@ def developed(
     if recipe.chromatic:
         reduced = [chromatic.corrected(frame, lens, spread) for frame, lens in zip(reduced, rig.lenses, strict=True)]
     shades = tables.shades if recipe.vignetting else (None,) * len(frames)
-    curves = _curves(gains, rig, recipe, shades)
     strength = recipe.detail if recipe.mode == "best" else 0.0
-    edges = [detail.table(frame, float(own.mean()), strength) for frame, own in zip(reduced, gains, strict=True)]
+    lenses = range(len(frames))
+    curves = each(lambda lens: _curve(gains[lens], rig, lens, recipe.tone, shades[lens]), lenses, spread)
+    edges = each(lambda lens: detail.table(reduced[lens], float(gains[lens].mean()), strength), lenses, spread)
     ready = [np.empty_like(frame) for frame in reduced]
     strips = [(lens, top) for lens, frame in enumerate(reduced) for top in range(0, len(frame), _ROWS)]
 
@@ -53,12 +54,9 @@ def _develop(
     ready[top : top + _ROWS] = lit if edges is None else detail.refined(lit, own, edges)
 
 
-def _curves(gains: Floats, rig: Rig, recipe: StitchRecipe, shades: Sequence[Shade | None]) -> list[Image | None]:
-    shown = photometry.rig_response(rig)
-    return [
-        photometry.curve_table(own, shade.peak if shade else None, lens.photometry.response, recipe.tone, shown)
-        for own, shade, lens in zip(gains, shades, rig.lenses, strict=True)
-    ]
+def _curve(gains: Floats, rig: Rig, lens: int, tone: float, shade: Shade | None) -> Image | None:
+    response, shown = rig.lenses[lens].photometry.response, photometry.rig_response(rig)
+    return photometry.curve_table(gains, shade.peak if shade else None, response, tone, shown)
 
 
 def shrunk(frame: Image, by: int) -> Image:

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panoveil.pixels import equirect
+from panoveil.pixels.spread import Spread, each, one_by_one
 from services.stitcher import flow
 from services.stitcher.sheets import fetched, padded
 from services.stitcher.tables import Tables
@@ -70,7 +71,7 @@ def assumed(rays: Floats, height: float, distance: float) -> Floats:
     return inverse
 
 
-def fit(tables: Tables, lumas: Sequence[Gray], height: float, distance: float) -> Street | None:
+def fit(tables: Tables, lumas: Sequence[Gray], height: float, distance: float, spread: Spread = one_by_one) -> Street | None:
     """Return the street as the zones' lenses disagree on it; None where they tell nothing of it, or the lenses are far apart.
 
     `lumas` are the lenses' images shrunk by `flow.sampling`, `height` and `distance` those of the plain proxy surface in metres.
@@ -79,7 +80,7 @@ def fit(tables: Tables, lumas: Sequence[Gray], height: float, distance: float) -
         return None
     fine = flow.sampling(tables.width, tables.step)
     every, small = (2 * fine, [flow.halved(luma) for luma in lumas]) if 2 * fine <= tables.step else (fine, lumas)
-    samples = [_samples(zone, tables, small, every, height, distance) for zone in tables.zones]
+    samples = each(lambda zone: _samples(zone, tables, small, every, height, distance), tables.zones, spread)
     if not samples:
         return None
     rises, walls, weights = (np.concatenate(part) for part in zip(*samples, strict=True))
@@ -128,17 +129,20 @@ def _median(values: Floats, weights: Floats, otherwise: float) -> float:
     return float(values[order[np.searchsorted(summed, summed[-1] / 2)]])
 
 
-def fitted(tables: Tables, street: Street, height: float, distance: float) -> Tables:
+def fitted(tables: Tables, street: Street, height: float, distance: float, spread: Spread = one_by_one) -> Tables:
     """Return the tables as they are where what stands beside the road is the street."""
     coarse = tables.width // tables.step // _COARSER
     rays = equirect.rays(coarse)
     ours = tables.in_rig(rays)
     wrong = street.inverse(ours, height) - assumed(ours, height, distance)
     maps = np.empty_like(tables.nodes.maps)
-    for lens, place in enumerate(tables.places):
-        moves = _COARSER * wrong[..., None] * offsets(rays, place, coarse)
+
+    def move(lens: int) -> None:
+        moves = _COARSER * wrong[..., None] * offsets(rays, tables.places[lens], coarse)
         raised = cv2.resize(padded(moves), None, fx=_COARSER, fy=_COARSER, interpolation=cv2.INTER_LINEAR)
         maps[lens] = _moved(tables.nodes.maps[lens], raised)
+
+    spread(move, range(len(maps)))
     return replace(tables, nodes=replace(tables.nodes, maps=maps))
 
 

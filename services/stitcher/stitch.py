@@ -1,6 +1,6 @@
 """Frames of one capture to its panorama: a page of verbs."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.contracts.rig import Rig, Vec3
 from panoveil.pixels import light as photo
-from panoveil.pixels.spread import Spread, one_by_one
+from panoveil.pixels.spread import Spread, each, one_by_one
 from services.stitcher import blend, fill, finish, flow, photometry, quality, scene, steady
 from services.stitcher.development import developed, shrunk
 from services.stitcher.level import Turn, levelled, upright
@@ -145,26 +145,16 @@ def _drawn(frames: list[Image], backdrop: Image, rig: Rig, recipe: StitchRecipe,
     if not tables.zones:
         return blend.compose(blend.Canvas(tables, frames, backdrop, ()), spread)
     every = flow.sampling(tables.width, tables.step)
-    lumas = _each(lambda frame: flow.grays(frame, every), frames, spread)
-    street = scene.fit(tables, lumas, rig.height_above_ground, recipe.proxy_distance)
-    by = tables if street is None else scene.fitted(tables, street, rig.height_above_ground, recipe.proxy_distance)
+    lumas = each(lambda frame: flow.grays(frame, every), frames, spread)
+    surface = (rig.height_above_ground, recipe.proxy_distance)
+    street = scene.fit(tables, lumas, *surface, spread)
+    by = tables if street is None else scene.fitted(tables, street, *surface, spread)
 
     def bridge(zone: Zone) -> dict[int, Sheet]:
         pair = flow.bridged(zone, by.zone_maps(zone), [lumas[lens] for lens in zone.pair], by.step, every, by.width)
         return dict(zip(zone.pair, pair, strict=True))
 
-    return blend.compose(blend.Canvas(by, frames, backdrop, _each(bridge, by.zones, spread)), spread)
-
-
-def _each(work: Callable[[Any], Any], things: Sequence[Any], spread: Spread) -> list[Any]:
-    """Return what the work makes of each thing, in order, in whatever threads."""
-    made: list[Any] = [None] * len(things)
-
-    def make(number: int) -> None:
-        made[number] = work(things[number])
-
-    spread(make, range(len(things)))
-    return made
+    return blend.compose(blend.Canvas(by, frames, backdrop, each(bridge, by.zones, spread)), spread)
 
 
 def _to_nodes(small: NDArray[np.float32], tables: Tables) -> Image:
