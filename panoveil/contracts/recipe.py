@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-CODE_VERSION = "6"
+CODE_VERSION = "7"
 """Raised by hand when a change of code changes pixels; part of every recipe."""
 
 Obfuscator = Literal["inpaint", "fill", "mosaic_noise", "blur"]

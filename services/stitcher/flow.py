@@ -7,7 +7,7 @@ which leaves the first lens alone where it draws alone.
 
 All lenses of a rig are triggered at once, so even what drives by is displaced along one line only, the zone's `apart`; flow across
 that line is noise but for a sample or so of calibration error, and flow along it is bounded by how near things can be. Where flow
-does not lead back to where it came from it is taken from around; where the lenses agree no better by it than without, as before blank
+does not lead back to where it came from, or another displacement would do as well, it is taken from around; where the lenses agree no better by it than without, as before blank
 sky, nothing is moved; and where they still disagree the seam becomes narrow: a cut shows less than a ghost.
 """
 
@@ -41,6 +41,13 @@ _AGREED, _STEEP = 8.0, 6.0
 """Grey levels from which lenses are said to disagree, and how many times as narrow the seam becomes where they differ by twice as much."""
 
 _STILL = 1e-6
+
+_ROWS = 6
+_OTHERS = (-2, -1.5, -1, -0.75, -0.5, -0.35, -0.2, 0.2, 0.35, 0.5, 1.5, 2)
+"""Other displacements that a flow is held against, as multiples of it."""
+
+_AS_GOOD = 0.3
+"""Share of what a flow gains that another displacement may lack to count as good."""
 
 
 def sampling(width: int, step: int) -> int:
@@ -93,7 +100,7 @@ def between_views(one: Gray, other: Gray) -> tuple[NDArray[np.float32], NDArray[
     search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST)
     there = np.asarray(search.calc(one, other, None), np.float32)  # type: ignore[call-overload]
     back = np.asarray(search.calc(other, one, None), np.float32)  # type: ignore[call-overload]
-    return there, _trust(there, back)
+    return there, _trust(there, back) * _unique(one, other, there)
 
 
 def _trust(there: Floats, back: Floats) -> NDArray[np.float32]:
@@ -103,6 +110,28 @@ def _trust(there: Floats, back: Floats) -> NDArray[np.float32]:
     astray = there + returned
     trust: NDArray[np.float32] = 1.25 - 0.5 * cv2.magnitude(astray[..., 0], astray[..., 1])
     return np.clip(trust, 0, 1)
+
+
+def _unique(one: Gray, other: Gray, there: Floats) -> NDArray[np.float32]:
+    """Return 0 where another displacement would do about as well as a flow, as before a facade that repeats, else 1, [h, w].
+
+    Every sixth row tells: what stands beside a road repeats along it.
+    """
+    rows = np.s_[min(2, len(one) - 1) :: _ROWS]
+    first, flow, place = one[rows], there[rows], grid(one.shape[:2])[rows]
+    if np.abs(flow).max() <= 1:
+        return np.ones(one.shape, np.float32)
+    moved, *others, unmoved = (_unlike(first, other, place + np.float32(way) * flow) for way in (1, *_OTHERS, 0))
+    rival = np.minimum.reduce(others) - moved < _AS_GOOD * np.maximum(unmoved - moved, 0)
+    doubtful = (rival & (np.abs(flow).max(axis=-1) > 1)).astype(np.float32)
+    unique = 1 - np.minimum(1, 2 * cv2.GaussianBlur(doubtful, (0, 0), 4, sigmaY=1))
+    return np.asarray(cv2.resize(unique, one.shape[::-1], interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _unlike(first: Gray, other: Gray, place: Floats) -> NDArray[np.float32]:
+    """Return by how many grey levels a view differs from the other at `place`, [h, w], over a small neighbourhood."""
+    there = cv2.remap(other, place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # type: ignore[call-overload]
+    return np.asarray(cv2.blur(cv2.absdiff(first, there), (15, 3)), np.float32)
 
 
 @lru_cache(maxsize=64)

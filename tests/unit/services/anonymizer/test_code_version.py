@@ -7,11 +7,46 @@ from panoveil.contracts.recipe import CODE_VERSION
 from panoveil.detection import views
 from panoveil.pixels import jpeg
 from services.anonymizer import anonymize, merge, metadata, obfuscate, regions
-from services.stitcher import carry
+from services.stitcher import (
+    carry,
+    detail,
+    fill,
+    finish,
+    flow,
+    layout,
+    level,
+    photometry,
+    proxy,
+    scene,
+    steady,
+    tables,
+    zones,
+)
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
     anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED"),
     carry: ("NEAREST", "SMALLEST", "LARGEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
+    detail: ("_CALMED", "_RAISED", "_TURN", "_MOST", "_LEAST_NOISE", "_TILE"),
+    fill: ("_EAGER", "_TALLEST"),
+    finish: ("_CONTRAST", "_SHADOWS", "_GATE", "_STRONGEST", "_OVERSHOOT"),
+    flow: (
+        "FULL_CIRCLE", "_NEAREST", "_ASTRAY", "_WORTH", "_AGREED", "_STEEP", "_ROWS", "_OTHERS", "_AS_GOOD",
+    ),
+    layout: ("STRIP", "BLOCK"),
+    level: ("LEAST", "_SEEN"),
+    photometry: (
+        "_DARK", "_BRIGHT", "_FEWEST_PIXELS", "_LARGEST_LOG_GAIN", "_EXPECTED", "_ALIKE", "_FLOOR", "_KNEE", "_PEAK", "_LIFTED_FROM",
+    ),
+    proxy: ("_STEEPEST",),
+    scene: (
+        "END", "_NEAREST", "_FARTHEST", "RISES", "_LOWEST", "_ASIDE", "_COARSER", "_TEXTURE", "_FEWEST", "_FARTHEST_OFF",
+    ),
+    steady: (
+        "FORGOTTEN", "_FADING", "_OWN", "_OWN_SHARE", "_SCENE", "_MOST", "_MOST_COLOUR", "_LEAST_SEEN", "_SMALL",
+        "_MOST_REMEMBERED", "_MOST_DRIVES", "_NEIGHBOURS",
+    ),
+    tables: ("FORMAT", "OVERVIEW", "_LARGEST_STEP", "_NODES"),
+    zones: ("_REACH", "_RAMP", "_STEEPEST", "_FAINT"),
     merge: ("SAME",),
     metadata: ("_XMP", "_XMP_NAMES", "_EXIF_TAGS", "_PHOTO_TAGS", "_GPS_TAGS"),
     jpeg: ("RESTART",),
@@ -22,7 +57,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("6", "cc849e0a4caf323e")
+KNOWN = ("7", "5762689b24b67481")
 
 
 def fingerprint() -> str:
