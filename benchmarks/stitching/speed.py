@@ -14,11 +14,14 @@ from typing import Any
 from benchmarks.stitching.floor import Floor
 from benchmarks.stitching.ours import Line, recipe
 from benchmarks.stitching.scenes import Scene
+from services.stitcher.settings import StitcherSettings
 
 Work = Callable[[], object]
 Tell = Callable[[str], None]
 
 _THREADS = 2
+IN_FLIGHT: int = StitcherSettings.model_fields["max_in_flight"].default
+"""Captures that the service works on at once."""
 
 
 def measure(scene: Scene, modes: Sequence[str], width: int, rounds: int, cache: Path, tell: Tell) -> dict[str, dict[str, Any]]:
@@ -55,15 +58,29 @@ def _median(values: Sequence[float]) -> float:
 
 
 def _threads(line: Line, frames: Mapping[str, bytes], rounds: int) -> dict[str, float]:
-    """Return the median, over the rounds, of one thread's wall time over two threads'."""
-    walls: dict[str, list[float]] = {"one": [], "two": []}
-    with ThreadPoolExecutor(_THREADS) as workers:
+    """Return what a pool of two threads gains over one thread, medians over the rounds.
+
+    `threads2_speedup` in captures a second, two of them in flight as in the service; `threads2_latency_speedup` for one alone.
+    """
+    walls: dict[str, list[float]] = {"one": [], "two": [], "pair": []}
+    with ThreadPoolExecutor(_THREADS) as workers, ThreadPoolExecutor(IN_FLIGHT) as captures:
         for _ in range(rounds + 1):
             walls["one"].append(_wall(lambda: line.alone(frames)))
             walls["two"].append(_wall(lambda: line.shared(frames, workers)))
-    ratios = [one / two for one, two in zip(walls["one"][1:], walls["two"][1:], strict=True)]
-    one, two = (_median(walls[which][1:]) for which in ("one", "two"))
-    return {"threads2_speedup": round(statistics.median(ratios), 3), "wall_s": one, "wall_2_threads_s": two}
+            walls["pair"].append(_wall(lambda: in_flight(line, frames, workers, captures)))
+    one, two, pair = ([*times[1:]] for times in walls.values())
+    return {
+        "threads2_speedup": _median([IN_FLIGHT * alone / both for alone, both in zip(one, pair, strict=True)]),
+        "threads2_latency_speedup": _median([alone / shared for alone, shared in zip(one, two, strict=True)]),
+        "wall_s": _median(one),
+        "wall_2_threads_s": _median(two),
+    }
+
+
+def in_flight(line: Line, frames: Mapping[str, bytes], workers: ThreadPoolExecutor, captures: ThreadPoolExecutor) -> None:
+    """Stitch as many captures at once as the service does, all on one pool."""
+    for _ in captures.map(lambda _: line.shared(frames, workers), range(IN_FLIGHT)):
+        pass
 
 
 def _wall(work: Work) -> float:

@@ -1,4 +1,4 @@
-"""A process that stitches one capture after the other with two threads, and says how much memory it came to hold.
+"""A process that stitches captures with two threads, as many at once as the service, and says how much memory it came to hold.
 
     python -m benchmarks.stitching.worker FOLDER MODE WIDTH TABLES
 
@@ -11,10 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from benchmarks.stitching.ours import Line
+from benchmarks.stitching.speed import IN_FLIGHT, in_flight
 from panoveil.contracts.rig import Rig
 from panoveil.pixels.process import prepare
 
-_CAPTURES = 4
+_ROUNDS = 4
 
 
 def main() -> None:
@@ -24,9 +25,9 @@ def main() -> None:
     rig = Rig.model_validate_json((folder / "rig.json").read_text())
     line = Line(rig, mode, width, cache)
     frames = {lens.name: (folder / f"{lens.name}.jpg").read_bytes() for lens in rig.lenses}
-    with ThreadPoolExecutor(2) as workers:
-        for _ in range(_CAPTURES):
-            line.shared(frames, workers)
+    with ThreadPoolExecutor(2) as workers, ThreadPoolExecutor(IN_FLIGHT) as captures:
+        for _ in range(_ROUNDS):
+            in_flight(line, frames, workers, captures)
     print(json.dumps({"rss_mb": _kilobytes("status", "VmHWM"), "private_mb": _kilobytes("smaps_rollup", "Private_")}))
 
 
