@@ -147,7 +147,7 @@ def _altitude(row: Row, columns: _Columns) -> tuple[float | None, bool]:
     if ellipsoidal is not None:
         return ellipsoidal, False
     above_sea, geoid = columns.number(row, "above_sea"), columns.number(row, "geoid_height")
-    return (above_sea, True) if above_sea is None or geoid is None else (above_sea + geoid, False)
+    return (above_sea, above_sea is not None) if above_sea is None or geoid is None else (above_sea + geoid, False)
 
 
 def _time(row: Row, columns: _Columns, leap_seconds: int) -> float:

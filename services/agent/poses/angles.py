@@ -19,5 +19,5 @@ def compass(angle: float) -> float:
 
 
 def signed(angle: float) -> float:
-    """Wrap to [-180, 180)."""
-    return compass(angle + 180.0) - 180.0
+    """Wrap to [-180, 180); an angle that is there keeps its last bits."""
+    return angle if -180.0 <= angle < 180.0 else compass(angle + 180.0) - 180.0  # noqa: PLR2004
