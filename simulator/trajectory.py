@@ -53,6 +53,7 @@ def of_drive(folder: Path, rate: float, margin: float = 1.0) -> Trajectory:
     # Whole steps of the clock, as a receiver does it.
     time = np.arange(np.ceil(first * rate), np.floor(last * rate) + 1) / rate
     columns = [_through(time, knots[:, 0], knots[:, column]) for column in range(1, knots.shape[1])]
+    columns[1] = (columns[1] + 180) % 360 - 180
     return Trajectory(time, *columns)
 
 
@@ -95,7 +96,7 @@ def _knots(manifests: list[CaptureManifest]) -> Floats:
         for manifest in manifests
     ]
     knots = np.array(lines, np.float64)
-    knots[:, 4] = np.unwrap(knots[:, 4], period=360)
+    knots[:, [2, 4]] = np.unwrap(knots[:, [2, 4]], period=360, axis=0)
     return knots
 
 
