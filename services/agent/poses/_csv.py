@@ -12,7 +12,7 @@ from services.agent.poses.clock import utc_of_gps
 from services.agent.poses.track import Fix, MemoryTrack, plausible, require_fixes
 
 _NAMES: Mapping[str, tuple[str, ...]] = {
-    "time": ("time", "timestamp", "datetime", "utc", "time_utc", "utc_time", "gps_datetime"),
+    "time": ("time", "timestamp", "datetime", "utc", "time_utc", "utc_time"),
     "epoch_s": ("epoch", "epoch_s", "unix", "unix_time"),
     "epoch_ms": ("epoch_ms",),
     "epoch_us": ("epoch_us",),
