@@ -31,6 +31,11 @@ class _Epoch:
     valid: bool = True
     values: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def is_fix(self) -> bool:
+        """Whether the receiver knew where it was."""
+        return self.valid and "latitude" in self.values
+
 
 def read_nmea(path: Path) -> MemoryTrack:
     """Read every sentence; pass over what is damaged, unless that is much of it: then `Misconfigured`."""
@@ -54,8 +59,8 @@ class _Reader:
         self.sentences = self.damaged = self.first_damaged = 0
 
     def line(self, line: str, number: int) -> None:
-        """Take up a line: any text may stand before the sentence, as loggers put times there."""
-        start = line.find("$")
+        """Take up a line: any text may stand before the sentence, as loggers put times there, or one that was cut short."""
+        start = line.rfind("$")
         if start < 0:
             return
         self.sentences += 1
@@ -93,11 +98,12 @@ def _checked(sentence: str) -> list[str] | None:
 
 
 def _rmc(epoch: _Epoch, fields: Sequence[str]) -> None:
-    if fields[9]:
-        epoch.day = _midnight(int(fields[9][:2]), int(fields[9][2:4]), int(fields[9][4:6]))
+    # Before it has a fix, a receiver tells any date.
     if fields[2] != "A":
         epoch.valid = False
         return
+    if fields[9]:
+        epoch.day = _midnight(int(fields[9][:2]), int(fields[9][2:4]), int(fields[9][4:6]))
     epoch.values.setdefault("latitude", _angle(fields[3], fields[4]))
     epoch.values.setdefault("longitude", _angle(fields[5], fields[6]))
     _note(epoch, "course", fields[8])
@@ -141,7 +147,9 @@ _TIMELESS: Mapping[str, _Take] = {"HDT": _hdt, "THS": _ths, "VTG": _vtg}
 
 
 def _dated(epochs: Sequence[_Epoch], path: Path) -> Iterator[_Epoch]:
-    """Yield each epoch with its day."""
+    """Yield each epoch with its day; nothing where none of them is a fix."""
+    if not any(epoch.is_fix for epoch in epochs):
+        return
     first = next((index for index, epoch in enumerate(epochs) if epoch.day is not None), None)
     if first is None:
         raise Misconfigured(f"{path}: no RMC or ZDA sentence tells the date: log them beside GGA")
@@ -164,7 +172,7 @@ def _carry_day(epochs: Iterable[_Epoch]) -> None:
 def _fix(epoch: _Epoch) -> Fix | None:
     """Return the epoch as a fix; None where the receiver had none."""
     values = epoch.values
-    if not epoch.valid or "latitude" not in values:
+    if not epoch.is_fix:
         return None
     assert epoch.day is not None
     return Fix(

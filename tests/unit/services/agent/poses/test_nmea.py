@@ -104,6 +104,16 @@ def test_without_a_fix_of_the_receiver_there_is_none(tmp_path: Path, lines: tupl
         _read(tmp_path, *lines)
 
 
+def test_the_date_of_a_receiver_without_a_fix_is_not_believed(tmp_path: Path) -> None:
+    track = _read(tmp_path, rmc("081402.00", "060180", status="V"), gga("081403.00"), rmc("081404.00"))
+    assert [fix.time - DAY for fix in _fixes(track)] == [29643, 29644]
+
+
+def test_a_sentence_after_one_that_was_cut_short_is_read(tmp_path: Path) -> None:
+    track = _read(tmp_path, gga("081403.00")[:20] + rmc("081404.00"))
+    assert (len(track), track.passed_over) == (1, 0)
+
+
 def test_a_heading_that_is_not_valid_is_none(tmp_path: Path) -> None:
     (fix,) = _fixes(_read(tmp_path, rmc("081403.00"), _sentence("GPTHS,12.5,V")))
     assert fix.heading is None
