@@ -1,8 +1,8 @@
 """The pose at a moment between two fixes.
 
 Positions go straight from fix to fix, and each angle the shorter way by itself: a car's pitch and roll are small and its fixes close,
-so that this differs from turning about one axis (slerp) by less than a hundredth of a degree. Nothing is guessed outside of the file
-nor across a gap.
+so that this differs from turning about one axis (slerp) by less than 0.02° where angles change by less than 2°. Nothing is guessed
+outside of the file nor across a gap.
 """
 
 from bisect import bisect_right
