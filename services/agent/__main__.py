@@ -13,6 +13,8 @@ from panoveil.contracts.errors import PanoveilError, Rejected
 from services.agent.app import connect, upload_drive
 from services.agent.events import Listener
 from services.agent.listeners import json_lines, log_lines
+from services.agent.pose_flags import add_pose_flags, pose_options
+from services.agent.poses import open_poses
 from services.agent.settings import AgentSettings, read_settings
 
 _EPILOG = """
@@ -22,6 +24,8 @@ examples:
   python -m services.agent --journal ~/a.sqlite3 /mnt/card  a card that cannot be written to
   python -m services.agent --again /data/drives/2026-05-11-a
                                                             everything once more, whatever the journal says
+  python -m services.agent /data/drives/2026-05-11-a --poses sbet_0511.out --time-offset -0.012 --lever-arm 0.31 0 -1.84
+                                                            captures without a pose get theirs from a file (docs/poses.md)
 
 Where to: PANOVEIL_REGION, PANOVEIL_NAMESPACE and PANOVEIL_ENDPOINT_URL (an emulator's), with AWS's own credentials.
 Kill it at any moment and start it again: it goes on where it was.
@@ -56,9 +60,10 @@ async def _upload(options: argparse.Namespace, settings: AgentSettings, listener
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     left_behind = 0
+    poses = open_poses(pose_options(options, settings.pose), listener)
     async with connect(settings) as ports:
         for folder in options.folders:
-            done = await upload_drive(folder, ports, listener, journal=options.journal, again=options.again)
+            done = await upload_drive(folder, ports, listener, journal=options.journal, again=options.again, poses=poses)
             left_behind += done.skipped + done.frames_missing
     return Rejected.exit_code if left_behind else os.EX_OK
 
@@ -74,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--journal", type=Path, help="where to remember what is uploaded (default: in the drive folder)")
     parser.add_argument("--again", action="store_true", help="upload everything, even what the journal knows")
     parser.add_argument("--json", action="store_true", help="write events as JSON lines to stdout instead of logging them")
+    add_pose_flags(parser)
     return parser
 
 

@@ -14,6 +14,7 @@ from services.agent.captures import Capture
 from services.agent.events import DriveDone, Event, Listener, Tally
 from services.agent.handler import Ports, upload
 from services.agent.patience import Backoff
+from services.agent.poses import NO_POSES, Poses
 from services.agent.settings import AgentSettings
 
 
@@ -35,9 +36,11 @@ async def connect(settings: AgentSettings) -> AsyncIterator[Ports]:
 
 
 async def upload_drive(
-    folder: Path, ports: Ports, on_event: Listener, *, journal: Path | None = None, again: bool = False
+    folder: Path, ports: Ports, on_event: Listener, *, journal: Path | None = None, again: bool = False, poses: Poses = NO_POSES
 ) -> DriveDone:
     """Upload and announce every finished capture below the folder that is not there yet; `again`: even if it is.
+
+    Manifests without a pose are completed from `poses`: a capture whose pose comes out otherwise than last time is sent again.
 
     Raise `Unavailable` when the backoff gives up and `Misconfigured` when something must be mended first; what was
     acknowledged until then is in the journal (`.panoveil-agent.sqlite3` in the folder, or `journal`) and not sent again.
@@ -48,7 +51,7 @@ async def upload_drive(
         tally(event)
         on_event(event)
 
-    found = await asyncio.to_thread(lambda: list(scan(folder)))
+    found = await asyncio.to_thread(lambda: list(scan(folder, poses)))
     captures = [one for one in found if isinstance(one, Capture)]
     for one in found:
         if not isinstance(one, Capture):

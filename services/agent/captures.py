@@ -1,6 +1,7 @@
 """A capture as it lies on the car's disk."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -12,11 +13,24 @@ from panoveil.contracts.reasons import Reason
 
 @dataclass(frozen=True, slots=True)
 class LocalFile:
-    """A file as it was found: `size` in bytes, `modified` in nanoseconds of the epoch."""
+    """A file as it was found: `size` in bytes, `modified` in nanoseconds of the epoch.
+
+    `content` is what is to be uploaded in its place; `size` and `modified` then are the content's: see `instead`.
+    """
 
     path: Path
     size: int
     modified: int
+    content: bytes | None = field(default=None, repr=False)
+
+    def instead(self, content: bytes) -> "LocalFile":
+        """Return the file with another content; `modified` is drawn from it, so that the journal knows the same content again."""
+        digest = hashlib.sha256(content).digest()
+        return LocalFile(self.path, len(content), int.from_bytes(digest[:8]) >> 1, content)
+
+    def read(self) -> bytes:
+        """Return what is to be uploaded, or raise `OSError`."""
+        return self.path.read_bytes() if self.content is None else self.content
 
     @property
     def name(self) -> str:

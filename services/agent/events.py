@@ -12,6 +12,10 @@ class SkipReason(StrEnum):
     UNREADABLE = "unreadable"
     BAD_MANIFEST = "bad_manifest"
     DUPLICATE_CAPTURE = "duplicate_capture"
+    NO_POSE = "no_pose"
+    POSE_OUTSIDE = "pose_outside_file"
+    POSE_GAP = "pose_gap"
+    POSE_NO_HEADING = "pose_no_heading"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +70,17 @@ class JournalLost:
 
 
 @dataclass(frozen=True, slots=True)
+class PosesRead:
+    """A pose file is open: `fixes` over so many seconds; `passed_over` counts what it holds besides and cannot be used."""
+
+    file: str
+    format: str
+    fixes: int
+    passed_over: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A dependency does not answer; the next attempt is in `seconds`."""
 
@@ -88,7 +103,9 @@ class DriveDone:
     size: int
 
 
-Event = CaptureFound | CaptureSkipped | FrameMissing | FrameUploaded | CaptureUploaded | JournalLost | Waiting | DriveDone
+Event = (
+    CaptureFound | CaptureSkipped | FrameMissing | FrameUploaded | CaptureUploaded | JournalLost | PosesRead | Waiting | DriveDone
+)
 Listener = Callable[[Event], None]
 
 

@@ -140,7 +140,7 @@ class _Upload:
     async def _put(self, capture: Capture, file: LocalFile) -> Entry | None:
         """Upload one file and journal it; None where it cannot be read."""
         try:
-            data = await asyncio.to_thread(file.path.read_bytes)
+            data = await asyncio.to_thread(file.read)
         except OSError as error:
             self._unreadable(capture, file, str(error))
             return None

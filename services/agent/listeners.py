@@ -15,6 +15,7 @@ from services.agent.events import (
     FrameUploaded,
     JournalLost,
     Listener,
+    PosesRead,
     Waiting,
 )
 
@@ -46,6 +47,15 @@ def log_lines(event: Event) -> None:
             _LOG.warning("%s lacks %s: %s", event.capture_id, event.file, event.detail)
         case JournalLost():
             _LOG.warning("the journal was damaged and is kept as %s; everything is uploaded again", event.kept_as)
+        case PosesRead():
+            _LOG.info(
+                "%s (%s): %d fixes over %.0f s, %d passed over",
+                event.file,
+                event.format,
+                event.fixes,
+                event.seconds,
+                event.passed_over,
+            )
         case Waiting():
             _LOG.warning("%s does not answer, next attempt in %.1f s: %s", event.dependency, event.seconds, event.detail)
         case DriveDone():

@@ -1,0 +1,6 @@
+"""Poses from a file, for captures whose `capture.json` has none: see docs/poses.md."""
+
+from services.agent.poses.completion import NO_POSES, Poses, open_poses
+from services.agent.poses.options import PoseFormat, PoseOptions
+
+__all__ = ["NO_POSES", "PoseFormat", "PoseOptions", "Poses", "open_poses"]
