@@ -35,14 +35,14 @@ class Ports:
 
 
 async def handle(uploaded: Uploaded, ports: Ports) -> None:
-    """Note the object; announce the capture once all of it is there and valid."""
+    """Note the object; announce the capture once all of it is there and valid. One announced already is only announced again."""
     capture_id, name = parse_raw_key(uploaded.key)
     if uploaded.size == 0:
         raise Rejected(reasons.Reason.EMPTY_OBJECT, name)
-    seen = await ports.ledger.saw(capture_id, SeenObject(name, uploaded.etag, uploaded.size))
     if done := await ports.ledger.finished(capture_id, STAGE, RECIPE):
         await _announce(capture_id, done, ports)
         return
+    seen = await ports.ledger.saw(capture_id, SeenObject(name, uploaded.etag, uploaded.size))
     if MANIFEST_NAME not in seen:
         return
     manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME)))

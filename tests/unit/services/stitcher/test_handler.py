@@ -1,7 +1,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -49,6 +49,10 @@ def a_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="blobs")
 def everything_uploaded() -> MemoryBlobs:
+    return uploaded()
+
+
+def uploaded() -> MemoryBlobs:
     blobs = MemoryBlobs()
     blobs.objects[rig_key(RIG.rig_id)] = RIG.model_dump_json().encode()
     for name, image in virtual.frames(RIG).items():
@@ -66,7 +70,11 @@ def _always(recipe: StitchRecipe) -> Callable[[], Awaitable[StitchRecipe]]:
 @pytest.fixture(name="ports")
 def ports_to_twins(blobs: MemoryBlobs, cache: Path) -> Iterator[Ports]:
     with ThreadPoolExecutor(2) as workers:
-        yield Ports(blobs, MemoryLedger(), MemoryStreams(), _always(RECIPE), Rigs(blobs, RECIPE, cache), workers)
+        yield ports_to(blobs, cache, workers)
+
+
+def ports_to(blobs: MemoryBlobs, cache: Path, workers: Executor) -> Ports:
+    return Ports(blobs, MemoryLedger(), MemoryStreams(), _always(RECIPE), Rigs(blobs, RECIPE, cache), workers)
 
 
 def _looking(ports: Ports, detector: Detector) -> Ports:
