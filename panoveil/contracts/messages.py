@@ -76,8 +76,15 @@ class FrameRef(_Frozen):
     size: int = Field(gt=0, description="bytes")
 
 
+def _none(lenses: tuple[str, ...]) -> bool:
+    return not lenses
+
+
 class CaptureReady(_Frozen):
-    """Ingest: every frame of the capture is there and valid."""
+    """Ingest: every frame of the capture is there and valid, but for those of `missing`: lenses that are not waited for any longer.
+
+    A stitcher that knows nothing of `missing` refuses the message, for a lens has no frame.
+    """
 
     type: Literal["capture.ready"] = "capture.ready"
     version: Literal[1] = 1
@@ -86,6 +93,7 @@ class CaptureReady(_Frozen):
     captured_at: AwareDatetime
     pose: Pose
     frames: tuple[FrameRef, ...]
+    missing: tuple[Name, ...] = Field(default=(), exclude_if=_none)
 
 
 class QualityV1(_Frozen):
