@@ -305,18 +305,63 @@ class _Recent:
 
 
 def provision_table(table: str, region: str, endpoint_url: str | None = None) -> None:
-    """Create the table where it is not there and wait until it serves. Repeating it changes nothing."""
+    """Create the table where it is not there and wait until it serves; give one of before there was an index its index.
+
+    Repeating it changes nothing.
+    """
     client: PlainClient = plain_client("dynamodb", region, endpoint_url)
     with Expecting(_EXISTS), translated("dynamodb", table):
         client.create_table(
             TableName=table,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "queue", "due")],
+            AttributeDefinitions=_attributes("pk", "sk", "queue", "due"),
             GlobalSecondaryIndexes=[_QUEUES],
             BillingMode="PAY_PER_REQUEST",
         )
     with translated("dynamodb", table):
         client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        if not client.describe_table(TableName=table)["Table"].get("GlobalSecondaryIndexes"):
+            _add_index(client, table)
+
+
+def _add_index(client: "PlainClient", table: str) -> None:
+    """Add the index, and put into it what was receiving before: DynamoDB fills it while the table goes on serving."""
+    client.update_table(
+        TableName=table,
+        AttributeDefinitions=_attributes("queue", "due"),
+        GlobalSecondaryIndexUpdates=[{"Create": _QUEUES}],
+    )
+    while not all(index.get("IndexStatus", "ACTIVE") == "ACTIVE" for index in _indexes(client, table)):
+        time.sleep(1)
+    pages = client.get_paginator("scan").paginate(
+        TableName=table,
+        FilterExpression="begins_with(sk, :states) AND #state = :receiving",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={":states": {"S": "state/"}, ":receiving": {"S": State.RECEIVING}},
+    )
+    for page in pages:
+        for item in page["Items"]:
+            _queue_again(client, table, _capture_state(item))
+
+
+def _queue_again(client: "PlainClient", table: str, state: CaptureState) -> None:
+    item = _state_item(state)
+    with Expecting(_CONDITION_FAILED), translated("dynamodb", table):  # it moved on meanwhile
+        client.put_item(
+            TableName=table,
+            Item=item,
+            ConditionExpression="#state = :receiving",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={":receiving": {"S": State.RECEIVING}},
+        )
+
+
+def _indexes(client: "PlainClient", table: str) -> list[Any]:
+    return list(client.describe_table(TableName=table)["Table"].get("GlobalSecondaryIndexes", []))
+
+
+def _attributes(*names: str) -> list[Any]:
+    return [{"AttributeName": name, "AttributeType": "S"} for name in names]
 
 
 _QUEUES: Any = {

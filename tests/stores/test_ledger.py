@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from panoveil.aws import plain_client
 from panoveil.contracts.errors import Misconfigured, Unavailable
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger import (
@@ -410,3 +411,22 @@ async def test_more_entries_than_a_page_are_all_listed(ledger: Ledger) -> None:
     for entry in entries:
         await ledger.keep(entry)
     assert [entry.entry_id async for entry in ledger.quarantined()] == [entry.entry_id for entry in entries]
+
+
+@pytest.mark.servers
+async def test_a_table_of_before_there_was_an_index_gets_it_and_what_was_receiving_is_swept(emulator: str) -> None:
+    table = f"t{uuid.uuid4().hex[:12]}"
+    client = plain_client("dynamodb", REGION, emulator)
+    client.create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for capture, state in (("c1", State.RECEIVING), ("c2", State.READY)):
+        texts = {"pk": "dk/d1", "sk": f"state/{capture}", "state": state.value, "reason": "", "detail": ""}
+        client.put_item(TableName=table, Item={**{name: {"S": text} for name, text in texts.items()}, "since": {"N": "1.5e9"}})
+    for _ in range(2):
+        provision_table(table, REGION, emulator)
+    async with DynamoLedger(table, REGION, emulator) as store:
+        assert await receiving(store) == {C1}
