@@ -24,6 +24,7 @@ from console.evaluate.folder import Wish, evaluate_folder
 from console.evaluate.result import Result
 from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
+from console.quarantine.cli import quarantine_app
 from console.rigs.cli import rig_app
 from console.stack import stack as stacks
 from panoveil.contracts.recipe import Obfuscator
@@ -35,6 +36,7 @@ app = typer.Typer(
     help="Turns the raw lens images of survey cars into published, anonymised 360° street panoramas.",
 )
 app.add_typer(rig_app, name="rig")
+app.add_typer(quarantine_app, name="quarantine")
 audit_app = typer.Typer(
     no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
 )

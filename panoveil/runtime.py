@@ -1,12 +1,11 @@
 """What every service runs on: connections from settings, the consumer loop, signals, metrics, exit codes."""
 
 import asyncio
-import base64
 import contextlib
-import json
 import logging
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -14,9 +13,9 @@ from typing import Any
 
 from panoveil import telemetry
 from panoveil.blobs import Blobs, S3Blobs, provision_buckets
-from panoveil.contracts.errors import PanoveilError, Rejected
-from panoveil.contracts.keys import CaptureId, Stream, quarantine_key
-from panoveil.ledger import DynamoLedger, Ledger, State, provision_table
+from panoveil.contracts.errors import PanoveilError
+from panoveil.ledger import DynamoLedger, Ledger, provision_table
+from panoveil.quarantine import CONSUMES, Failure, put_record
 from panoveil.settings import Settings
 from panoveil.streams import (
     Consumer,
@@ -33,16 +32,6 @@ from panoveil.streams import (
 
 _LOG = logging.getLogger(__name__)
 _SHARDS = 2
-
-CONSUMES = {"ingest": Stream.UPLOADS, "stitcher": Stream.CAPTURES, "anonymizer": Stream.PANORAMAS}
-"""The stream each service works off."""
-
-_BEFORE = {
-    "ingest": frozenset({State.RECEIVING, State.QUARANTINED}),
-    "stitcher": frozenset({State.RECEIVING, State.READY, State.QUARANTINED}),
-    "anonymizer": frozenset({State.RECEIVING, State.READY, State.STITCHED, State.QUARANTINED}),
-}
-"""States of captures that have not left the service behind: a bad record of an earlier time cannot take others back."""
 
 
 @dataclass(frozen=True)
@@ -82,28 +71,10 @@ class Quarantine:
     connections: Connections
 
     async def put(self, record: Record, reason: str, detail: str, traceback: str, attempts: int) -> None:
-        """Write the entry under a key that a redelivery writes again, then move its capture."""
-        entry = {
-            "service": self.service,
-            "reason": reason,
-            "detail": detail,
-            "traceback": traceback,
-            "attempts": attempts,
-            "partition_key": record.partition_key,
-            "arrived_at": record.arrived_at,
-            "data": base64.b64encode(record.data).decode(),
-        }
-        key = quarantine_key(self.service, f"{record.shard_id}-{record.sequence_number}")
-        await self.connections.blobs.put(key, json.dumps(entry).encode(), "application/json")
-        await self._move(record.partition_key, reason, detail)
+        """Put the record and its capture away; a redelivery puts the same entry away again."""
+        failure = Failure(reason, detail, traceback, attempts, time.time())
+        await put_record(self.service, record, failure, self.connections.blobs, self.connections.ledger)
         _LOG.warning("quarantined a record of %s: %s: %s", record.partition_key, reason, detail)
-
-    async def _move(self, partition_key: str, reason: str, detail: str) -> None:
-        try:
-            capture_id = CaptureId.parse(partition_key)
-        except Rejected:
-            return
-        await self.connections.ledger.move(capture_id, State.QUARANTINED, reason, detail, after=_BEFORE[self.service])
 
 
 Opened = AbstractAsyncContextManager[Handler]

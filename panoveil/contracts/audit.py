@@ -102,4 +102,23 @@ class OperatorAction(_Entry):
         return "/".join((self.kind, self.action, self.by, self.capture_id or self.drive_id, self.at.isoformat()))
 
 
-Audited = Annotated[Publication | Hold | OperatorAction, Field(discriminator="kind")]
+class QuarantineDecision(_Entry):
+    """A person decided about something in quarantine. `because` goes to auditors, so it names nobody and no place."""
+
+    kind: Literal["quarantine"] = "quarantine"
+    action: Literal["drop"] = "drop"
+    by: Name
+    because: str = Field(min_length=1, max_length=500)
+    capture_id: str
+    entry_id: str
+    service: Name
+    reason: Name
+    times: int = Field(ge=1, description="how often it had been put away by then")
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt to note this decision."""
+        return "/".join((self.kind, self.action, self.capture_id, self.entry_id, str(self.times)))
+
+
+Audited = Annotated[Publication | Hold | OperatorAction | QuarantineDecision, Field(discriminator="kind")]

@@ -108,9 +108,9 @@ def rig_key(rig_id: str) -> BlobRef:
     return BlobRef(Bucket.REGISTRY, f"rigs/{rig_id}.json")
 
 
-def quarantine_key(stage: str, name: str) -> BlobRef:
-    """A record that could not be processed, with its reason."""
-    return BlobRef(Bucket.QUARANTINE, f"{stage}/{name}.json")
+def quarantine_key(drive_id: str, name: str) -> BlobRef:
+    """A record that could not be processed, with its reason; `name` is `<capture>/<entry>`."""
+    return BlobRef(Bucket.QUARANTINE, f"entries/{drive_id}/{name}.json")
 
 
 def _match(pattern: re.Pattern[str], text: str) -> dict[str, str]:

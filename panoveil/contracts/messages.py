@@ -12,6 +12,7 @@ Messages carry references and facts, never pixels. Angles are degrees here, at t
 """
 
 import json
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -75,8 +76,15 @@ class FrameRef(_Frozen):
     size: int = Field(gt=0, description="bytes")
 
 
+def _none(lenses: tuple[str, ...]) -> bool:
+    return not lenses
+
+
 class CaptureReady(_Frozen):
-    """Ingest: every frame of the capture is there and valid."""
+    """Ingest: every frame of the capture is there and valid, but for those of `missing`: lenses that are not waited for any longer.
+
+    A stitcher that knows nothing of `missing` refuses the message, for a lens has no frame.
+    """
 
     type: Literal["capture.ready"] = "capture.ready"
     version: Literal[1] = 1
@@ -85,6 +93,7 @@ class CaptureReady(_Frozen):
     captured_at: AwareDatetime
     pose: Pose
     frames: tuple[FrameRef, ...]
+    missing: tuple[Name, ...] = Field(default=(), exclude_if=_none)
 
 
 class QualityV1(_Frozen):
@@ -284,13 +293,14 @@ def decode_json(data: bytes) -> Any:
 
 
 def decode(data: bytes) -> Message:
-    """Parse a message, or raise `Rejected` with `NOT_JSON` or `UNKNOWN_MESSAGE`."""
+    """Parse a message, or raise `Rejected` with `NOT_JSON` or `UNKNOWN_MESSAGE`, which says of a newer one that it is newer."""
     document = decode_json(data)
     try:
         return _ADAPTER.validate_python(document, strict=False)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise Rejected(Reason.UNKNOWN_MESSAGE, f"{first['loc']}: {first['msg']}") from error
+        raise Rejected(
+            Reason.UNKNOWN_MESSAGE, _not_known(document, _VERSIONS, Reason.UNKNOWN_MESSAGE) or _first(error)
+        ) from error
 
 
 def parse_manifest(data: bytes) -> CaptureManifest:
@@ -298,5 +308,65 @@ def parse_manifest(data: bytes) -> CaptureManifest:
     try:
         return CaptureManifest.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
-        raise Rejected(Reason.BAD_MANIFEST, f"{first['loc']}: {first['msg']}") from error
+        newer = _newer(_loaded(data), {"capture": frozenset({1})}, Reason.BAD_MANIFEST)
+        raise Rejected(Reason.BAD_MANIFEST, newer or _first(error)) from error
+
+
+_KINDS = (CaptureReady, PanoramaStitchedV1, PanoramaStitchedV2, PanoramaStitched, PanoramaPublished, PanoramaHeld)
+_VERSIONS: Mapping[str, frozenset[int]] = {
+    kind.model_fields["type"].default: frozenset(
+        other.model_fields["version"].default
+        for other in _KINDS
+        if other.model_fields["type"].default == kind.model_fields["type"].default
+    )
+    for kind in _KINDS
+}
+"""Every type of message and the versions of it that this service reads."""
+
+_LONGEST_QUOTE = 80
+
+
+def _not_known(document: Any, versions: Mapping[str, frozenset[int]], reason: Reason) -> str:
+    """Say why a document is no message known here, "" where its type and version are."""
+    kind = document.get("type") if isinstance(document, dict) else None
+    if not isinstance(kind, str):
+        return "it is no message: it names no type"
+    if kind not in versions:
+        return f"{_quoted(kind)} is no message that this service knows ({', '.join(sorted(versions))}): {_deploy(reason)}"
+    return _newer(document, versions, reason)
+
+
+def _newer(document: Any, versions: Mapping[str, frozenset[int]], reason: Reason) -> str:
+    """Say of a version that it is newer than those known here, or none; "" where it is known, or the document something else."""
+    kind = document.get("type") if isinstance(document, dict) else None
+    known = versions.get(kind, frozenset()) if isinstance(kind, str) else frozenset()
+    if not known:
+        return ""
+    version = document.get("version")
+    if not isinstance(version, int) or isinstance(version, bool):
+        return f"{kind} carries no version"
+    if version > max(known):
+        return f"{kind} version {version} is newer than this service knows ({max(known)}): {_deploy(reason)}"
+    return (
+        "" if version in known else f"{kind} version {version} never was: this service knows {', '.join(map(str, sorted(known)))}"
+    )
+
+
+def _deploy(reason: Reason) -> str:
+    return f"deploy the newer service, then `panoveil quarantine redrive --reason {reason}`"
+
+
+def _quoted(text: str) -> str:
+    return repr(text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}…")
+
+
+def _loaded(data: bytes) -> Any:
+    try:
+        return decode_json(data)
+    except Rejected:
+        return None
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{first['loc']}: {first['msg']}"

@@ -63,6 +63,9 @@ class QualityGate(_Frozen):
     most_drift: float | None = Field(default=0.15, ge=0, description="degrees, for sure")
     most_dirt: float | None = Field(default=0.01, ge=0, le=1, description="share of what a lens sees")
     dead_lens: Literal[True] | None = Field(default=True, description="hold where a lens shows nothing")
+    missing_lenses: int | None = Field(
+        default=None, ge=1, description="so many lenses may be missing altogether; unset: hold where one is"
+    )
 
 
 class StitchRecipe(_Frozen):
@@ -91,6 +94,9 @@ class StitchRecipe(_Frozen):
     )
     second_source: SecondSource | None = None
     gate: QualityGate = QualityGate()
+    without: tuple[str, ...] | None = Field(
+        default=None, description="lenses that are missing; a capture's own, so that it is stitched anew once their frames come"
+    )
 
 
 class AnonymizeRecipe(_Frozen):

@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 from panoveil.ledger._chain import GENESIS, AuditEntry, AuditHead, Export, export_lines, read_export, verify_chain
 from panoveil.ledger._entries import note
 from panoveil.ledger._memory import MemoryLedger
-from panoveil.ledger._port import ANYWHERE, ENDS, MAY_FOLLOW, UNGRADED, CaptureState, Grade, Ledger, SeenObject, State
+from panoveil.ledger._port import (
+    ANYWHERE,
+    ENDS,
+    FAR_FUTURE,
+    MAY_FOLLOW,
+    UNGRADED,
+    CaptureState,
+    Grade,
+    Ledger,
+    SeenObject,
+    State,
+)
+from panoveil.ledger._quarantined import LISTED, NO_DRIVE, Fate, QuarantineEntry
 
 if TYPE_CHECKING:
     from panoveil.ledger._dynamodb import DynamoLedger, provision_table
@@ -26,17 +38,22 @@ else:
 __all__ = [
     "ANYWHERE",
     "ENDS",
+    "FAR_FUTURE",
     "GENESIS",
+    "LISTED",
     "MAY_FOLLOW",
+    "NO_DRIVE",
     "UNGRADED",
     "AuditEntry",
     "AuditHead",
     "CaptureState",
     "DynamoLedger",
     "Export",
+    "Fate",
     "Grade",
     "Ledger",
     "MemoryLedger",
+    "QuarantineEntry",
     "SeenObject",
     "State",
     "export_lines",

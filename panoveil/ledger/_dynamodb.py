@@ -4,10 +4,17 @@ pk               sk                                   attributes
 survey/drive     object/<capture>/<name>              etag, size
 survey/drive     state/<capture>                      state, reason, detail, since, alarm, score (where there is one)
 survey/drive     stage/<capture>/<stage>/<recipe>     message
+survey/drive     quarantine/<capture>/<entry>         entry, version
 survey/drive     audit/<sequence, 12 digits>          body, previous, hash
 survey/drive     audited/<once>                       sequence
 survey/drive     audit-head                           sequence, hash
 drives           survey/drive                         -
+
+The index `queues` is sparse: it holds only what waits for somebody, oldest first. Items are in it while they have both its keys.
+
+queue                     due                    items
+receiving/<0 to 7>        <since>/<capture>      states that are `receiving`, for the sweep; spread, for they come and go quickly
+quarantine                <since>/<entry>        quarantine entries that are listed
 """
 
 import asyncio
@@ -16,9 +23,11 @@ import random
 import re
 import time
 import uuid
+import zlib
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import asdict
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
@@ -26,7 +35,8 @@ from panoveil.aws import PATIENT, Expecting, Patience, open_client, plain_client
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger._chain import AuditEntry, AuditHead, canonical, link
-from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, UNGRADED, CaptureState, Grade, SeenObject, State
+from panoveil.ledger._port import ANYWHERE, FAR_FUTURE, MAY_FOLLOW, UNGRADED, CaptureState, Grade, SeenObject, State
+from panoveil.ledger._quarantined import Fate, QuarantineEntry
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient as PlainClient
@@ -38,6 +48,9 @@ _EXISTS = frozenset({"ResourceInUseException"})
 _ABSENT = "attribute_not_exists(pk)"
 _SEQUENCE = re.compile(r"audit/([0-9]{12})")
 _AUDIT_ATTEMPTS = 200
+_INDEX = "queues"
+_QUARANTINE = "quarantine"
+_LANES = 8
 _REMEMBERED = 10_000
 
 Item = dict[str, Any]
@@ -78,8 +91,7 @@ class DynamoLedger:
         if capture_id not in self._noted:
             await self.move(capture_id, State.RECEIVING)
             self._noted.add(capture_id)
-        items = self._query(capture_id.drive_id, f"object/{capture_id.capture}/", consistent=True)
-        return {seen.name: seen async for seen in _seen_objects(items)}
+        return await self.seen(capture_id)
 
     async def move(
         self,
@@ -93,18 +105,15 @@ class DynamoLedger:
     ) -> None:
         """See `Ledger`."""
         await self._note_drive(capture_id.drive_id)
-        values = {"state": state.value, "reason": reason, "detail": detail, "alarm": grade.alarm}
-        item = {
-            **_key(capture_id, "state"),
-            **{name: {"S": value} for name, value in values.items()},
-            "since": {"N": repr(self._clock())},
-            **({} if grade.score is None else {"score": {"N": repr(round(grade.score, 6))}}),
-        }
-        before = {f":from{number}": {"S": one.value} for number, one in enumerate(sorted(MAY_FOLLOW[state] & after))}
-        allowed = f" OR #state IN ({', '.join(before)})" if before else ""
-        names = {"ExpressionAttributeNames": {"#state": "state"}, "ExpressionAttributeValues": before} if before else {}
+        await self._write_state(CaptureState(capture_id, state, reason, detail, self._clock(), grade), MAY_FOLLOW[state] & after)
+
+    async def _write_state(self, to: CaptureState, before: frozenset[State], absent: str = f"{_ABSENT} OR ") -> None:
+        """Write the state where one of those before it is there, or (with `absent`) none."""
+        values = {f":from{number}": {"S": one.value} for number, one in enumerate(sorted(before))}
+        allowed = f"{absent}#state IN ({', '.join(values)})" if values else _ABSENT
+        names = {"ExpressionAttributeNames": {"#state": "state"}, "ExpressionAttributeValues": values} if values else {}
         with Expecting(_CONDITION_FAILED):
-            await self._put(item, ConditionExpression=_ABSENT + allowed, **names)
+            await self._put(_state_item(to), ConditionExpression=allowed, **names)
 
     async def state(self, capture_id: CaptureId) -> CaptureState | None:
         """See `Ledger`."""
@@ -134,6 +143,49 @@ class DynamoLedger:
         """See `Ledger`."""
         async for item in self._query(drive_id, "state/"):
             yield _capture_state(item)
+
+    async def seen(self, capture_id: CaptureId) -> dict[str, SeenObject]:
+        """See `Ledger`."""
+        items = self._query(capture_id.drive_id, f"object/{capture_id.capture}/", consistent=True)
+        return {seen.name: seen async for seen in _seen_objects(items)}
+
+    async def receiving(self, before: float) -> AsyncIterator[CaptureState]:
+        """See `Ledger`."""
+        for lane in range(_LANES):
+            async for item in self._queued(f"{State.RECEIVING}/{lane}", "0", _due(before)):
+                yield _capture_state(item)
+
+    async def receive_again(self, capture_id: CaptureId) -> None:
+        """See `Ledger`."""
+        to = CaptureState(capture_id, State.RECEIVING, since=self._clock())
+        await self._write_state(to, frozenset({State.QUARANTINED}), absent="")
+
+    async def keep(self, entry: QuarantineEntry) -> bool:
+        """See `Ledger`."""
+        before = {":before": {"N": str(entry.version - 1)}}
+        names = {"ExpressionAttributeNames": {"#version": "version"}, "ExpressionAttributeValues": before}
+        condition: dict[str, Any] = {"ConditionExpression": _ABSENT}
+        if entry.version > 1:
+            condition = {"ConditionExpression": "#version = :before", **names}
+        with Expecting(_CONDITION_FAILED):
+            await self._put(_entry_item(entry), **condition)
+            return True
+        return False
+
+    async def kept(self, drive_id: str, name: str) -> QuarantineEntry | None:
+        """See `Ledger`."""
+        item = await self._get({"pk": {"S": drive_id}, "sk": {"S": f"{_QUARANTINE}/{name}"}})
+        return _quarantine_entry(item) if item else None
+
+    async def quarantined(self, since: float = 0.0, until: float = FAR_FUTURE) -> AsyncIterator[QuarantineEntry]:
+        """See `Ledger`."""
+        async for item in self._queued(_QUARANTINE, _due(since), _due(until) + "~"):
+            yield _quarantine_entry(item)
+
+    async def quarantined_of(self, drive_id: str) -> AsyncIterator[QuarantineEntry]:
+        """See `Ledger`."""
+        async for item in self._query(drive_id, f"{_QUARANTINE}/"):
+            yield _quarantine_entry(item)
 
     async def audit(self, drive_id: str, body: Mapping[str, object], once: str = "") -> AuditEntry:
         """See `Ledger`. Appends to the head it read; where another was quicker, it reads the new head and tries again."""
@@ -190,6 +242,25 @@ class DynamoLedger:
             answer = await self._client.get_item(TableName=self._table, Key=key, ConsistentRead=True)
         return answer.get("Item")
 
+    async def _queued(self, queue: str, first: str, last: str) -> AsyncIterator[Item]:
+        """Yield the items of a queue that are due from `first` to `last`, ordered."""
+        values = {":queue": {"S": queue}, ":first": {"S": first}, ":last": {"S": last}}
+        more: dict[str, Any] = {}
+        while True:
+            with translated("dynamodb", self._table):
+                page = await self._client.query(
+                    TableName=self._table,
+                    IndexName=_INDEX,
+                    KeyConditionExpression="queue = :queue AND due BETWEEN :first AND :last",
+                    ExpressionAttributeValues=values,
+                    **more,
+                )
+            for item in page["Items"]:
+                yield item
+            if "LastEvaluatedKey" not in page:
+                return
+            more["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
     async def _query(
         self,
         pk: str,
@@ -234,17 +305,70 @@ class _Recent:
 
 
 def provision_table(table: str, region: str, endpoint_url: str | None = None) -> None:
-    """Create the table where it is not there and wait until it serves. Repeating it changes nothing."""
+    """Create the table where it is not there and wait until it serves; give one of before there was an index its index.
+
+    Repeating it changes nothing.
+    """
     client: PlainClient = plain_client("dynamodb", region, endpoint_url)
     with Expecting(_EXISTS), translated("dynamodb", table):
         client.create_table(
             TableName=table,
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}, {"AttributeName": "sk", "AttributeType": "S"}],
+            AttributeDefinitions=_attributes("pk", "sk", "queue", "due"),
+            GlobalSecondaryIndexes=[_QUEUES],
             BillingMode="PAY_PER_REQUEST",
         )
     with translated("dynamodb", table):
         client.get_waiter("table_exists").wait(TableName=table, WaiterConfig={"Delay": 1, "MaxAttempts": 60})
+        if not client.describe_table(TableName=table)["Table"].get("GlobalSecondaryIndexes"):
+            _add_index(client, table)
+
+
+def _add_index(client: "PlainClient", table: str) -> None:
+    """Add the index, and put into it what was receiving before: DynamoDB fills it while the table goes on serving."""
+    client.update_table(
+        TableName=table,
+        AttributeDefinitions=_attributes("queue", "due"),
+        GlobalSecondaryIndexUpdates=[{"Create": _QUEUES}],
+    )
+    while not all(index.get("IndexStatus", "ACTIVE") == "ACTIVE" for index in _indexes(client, table)):
+        time.sleep(1)
+    pages = client.get_paginator("scan").paginate(
+        TableName=table,
+        FilterExpression="begins_with(sk, :states) AND #state = :receiving",
+        ExpressionAttributeNames={"#state": "state"},
+        ExpressionAttributeValues={":states": {"S": "state/"}, ":receiving": {"S": State.RECEIVING}},
+    )
+    for page in pages:
+        for item in page["Items"]:
+            _queue_again(client, table, _capture_state(item))
+
+
+def _queue_again(client: "PlainClient", table: str, state: CaptureState) -> None:
+    item = _state_item(state)
+    with Expecting(_CONDITION_FAILED), translated("dynamodb", table):  # it moved on meanwhile
+        client.put_item(
+            TableName=table,
+            Item=item,
+            ConditionExpression="#state = :receiving",
+            ExpressionAttributeNames={"#state": "state"},
+            ExpressionAttributeValues={":receiving": {"S": State.RECEIVING}},
+        )
+
+
+def _indexes(client: "PlainClient", table: str) -> list[Any]:
+    return list(client.describe_table(TableName=table)["Table"].get("GlobalSecondaryIndexes", []))
+
+
+def _attributes(*names: str) -> list[Any]:
+    return [{"AttributeName": name, "AttributeType": "S"} for name in names]
+
+
+_QUEUES: Any = {
+    "IndexName": _INDEX,
+    "KeySchema": [{"AttributeName": "queue", "KeyType": "HASH"}, {"AttributeName": "due", "KeyType": "RANGE"}],
+    "Projection": {"ProjectionType": "ALL"},
+}
 
 
 def _key(capture_id: CaptureId, kind: str, *parts: str) -> Item:
@@ -255,6 +379,36 @@ async def _seen_objects(items: AsyncIterator[Item]) -> AsyncIterator[SeenObject]
     async for item in items:
         name = item["sk"]["S"].rsplit("/", 1)[1]
         yield SeenObject(name, item["etag"]["S"], int(item["size"]["N"]))
+
+
+def _due(at: float) -> str:
+    """Write epoch seconds so that text order is time's."""
+    return f"{at:017.6f}"
+
+
+def _state_item(to: CaptureState) -> Item:
+    values = {"state": to.state.value, "reason": to.reason, "detail": to.detail, "alarm": to.grade.alarm}
+    if to.state is State.RECEIVING:
+        lane = zlib.crc32(str(to.capture_id).encode()) % _LANES
+        values |= {"queue": f"{State.RECEIVING}/{lane}", "due": f"{_due(to.since)}/{to.capture_id}"}
+    return {
+        **_key(to.capture_id, "state"),
+        **{name: {"S": value} for name, value in values.items()},
+        "since": {"N": repr(to.since)},
+        **({} if to.grade.score is None else {"score": {"N": repr(round(to.grade.score, 6))}}),
+    }
+
+
+def _entry_item(entry: QuarantineEntry) -> Item:
+    values = {"pk": entry.drive_id, "sk": f"{_QUARANTINE}/{entry.name}", "entry": json.dumps(asdict(entry))}
+    if entry.listed:
+        values |= {"queue": _QUARANTINE, "due": f"{_due(entry.since)}/{entry.drive_id}/{entry.name}"}
+    return {**{name: {"S": value} for name, value in values.items()}, "version": {"N": str(entry.version)}}
+
+
+def _quarantine_entry(item: Item) -> QuarantineEntry:
+    fields = json.loads(item["entry"]["S"])
+    return QuarantineEntry(**fields | {"fate": Fate(fields["fate"])})
 
 
 def _capture_state(item: Item) -> CaptureState:

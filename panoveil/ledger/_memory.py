@@ -7,7 +7,8 @@ from dataclasses import replace
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger._chain import AuditEntry, AuditHead, link
-from panoveil.ledger._port import ANYWHERE, MAY_FOLLOW, UNGRADED, CaptureState, Grade, SeenObject, State
+from panoveil.ledger._port import ANYWHERE, FAR_FUTURE, MAY_FOLLOW, UNGRADED, CaptureState, Grade, SeenObject, State
+from panoveil.ledger._quarantined import QuarantineEntry
 
 
 class MemoryLedger:
@@ -21,6 +22,7 @@ class MemoryLedger:
         self._finished: dict[tuple[CaptureId, str, str], bytes] = {}
         self._chains: dict[str, list[AuditEntry]] = {}
         self._audited: dict[tuple[str, str], AuditEntry] = {}
+        self._entries: dict[tuple[str, str], QuarantineEntry] = {}
         self.down = False
 
     async def saw(self, capture_id: CaptureId, seen: SeenObject) -> dict[str, SeenObject]:
@@ -71,6 +73,52 @@ class MemoryLedger:
         of_drive = [state for state in self._states.values() if state.capture_id.drive_id == drive_id]
         for state in sorted(of_drive, key=lambda state: state.capture_id.capture):
             yield state
+
+    async def seen(self, capture_id: CaptureId) -> dict[str, SeenObject]:
+        """See `Ledger`."""
+        self._answer()
+        return dict(sorted(self._objects.get(capture_id, {}).items()))
+
+    async def receiving(self, before: float) -> AsyncIterator[CaptureState]:
+        """See `Ledger`."""
+        self._answer()
+        for state in [one for one in self._states.values() if one.state is State.RECEIVING and one.since < before]:
+            yield state
+
+    async def receive_again(self, capture_id: CaptureId) -> None:
+        """See `Ledger`."""
+        self._answer()
+        before = self._states.get(capture_id)
+        if before is not None and before.state is State.QUARANTINED:
+            self._states[capture_id] = CaptureState(capture_id, State.RECEIVING, since=self._clock())
+
+    async def keep(self, entry: QuarantineEntry) -> bool:
+        """See `Ledger`."""
+        self._answer()
+        place = (entry.drive_id, entry.name)
+        there = self._entries[place].version if place in self._entries else 0
+        if there != entry.version - 1:
+            return False
+        self._entries[place] = entry
+        return True
+
+    async def kept(self, drive_id: str, name: str) -> QuarantineEntry | None:
+        """See `Ledger`."""
+        self._answer()
+        return self._entries.get((drive_id, name))
+
+    async def quarantined(self, since: float = 0.0, until: float = FAR_FUTURE) -> AsyncIterator[QuarantineEntry]:
+        """See `Ledger`."""
+        self._answer()
+        listed = [entry for entry in self._entries.values() if entry.listed and since <= entry.since <= until]
+        for entry in sorted(listed, key=lambda entry: (entry.since, entry.drive_id, entry.name)):
+            yield entry
+
+    async def quarantined_of(self, drive_id: str) -> AsyncIterator[QuarantineEntry]:
+        """See `Ledger`."""
+        self._answer()
+        for place in sorted(place for place in self._entries if place[0] == drive_id):
+            yield self._entries[place]
 
     async def audit(self, drive_id: str, body: Mapping[str, object], once: str = "") -> AuditEntry:
         """See `Ledger`."""

@@ -8,6 +8,7 @@ from typing import Protocol, Self
 from panoveil.contracts.keys import CaptureId
 from panoveil.contracts.messages import Quality
 from panoveil.ledger._chain import AuditEntry, AuditHead
+from panoveil.ledger._quarantined import QuarantineEntry
 
 
 class State(StrEnum):
@@ -34,6 +35,9 @@ MAY_FOLLOW: Mapping[State, frozenset[State]] = {
 """From which states a capture may move to a state (to any, where it has none). A late or repeated record never moves it
 back. A quarantined capture moves on when it is worked on again; a held one when it is decided anew, not while that is
 under way; a published one stays published."""
+
+FAR_FUTURE = 9_999_999_999.0
+"""Epoch seconds that no entry reaches."""
 
 ANYWHERE = frozenset(State)
 """No further condition on a move."""
@@ -118,6 +122,40 @@ class Ledger(Protocol):
 
     def captures(self, drive_id: str) -> AsyncIterator[CaptureState]:
         """Yield the state of every capture of a drive, ordered by capture, as of about a second ago."""
+        ...
+
+    async def seen(self, capture_id: CaptureId) -> dict[str, SeenObject]:
+        """Return all objects seen of the capture, by name, noting nothing."""
+        ...
+
+    def receiving(self, before: float) -> AsyncIterator[CaptureState]:
+        """Yield the captures that have been receiving since before that time (epoch seconds), as of about a second ago.
+
+        Costs what it yields, however many captures the ledger knows.
+        """
+        ...
+
+    async def receive_again(self, capture_id: CaptureId) -> None:
+        """Let a quarantined capture be receiving, as if it began now; any other stays as it is."""
+        ...
+
+    async def keep(self, entry: QuarantineEntry) -> bool:
+        """Write a quarantine entry that is new (version 1) or follows the version that is there; False where another was quicker."""
+        ...
+
+    async def kept(self, drive_id: str, name: str) -> QuarantineEntry | None:
+        """Return a quarantine entry by its drive and its name there, as of now."""
+        ...
+
+    def quarantined(self, since: float = 0.0, until: float = FAR_FUTURE) -> AsyncIterator[QuarantineEntry]:
+        """Yield the entries that are listed, put away last in [since, until], oldest first, as of about a second ago.
+
+        Costs what it yields, however many were ever put away.
+        """
+        ...
+
+    def quarantined_of(self, drive_id: str) -> AsyncIterator[QuarantineEntry]:
+        """Yield every entry of a drive (`NO_DRIVE` for those of none), listed or not, ordered by capture, as of about a second ago."""
         ...
 
     async def audit(self, drive_id: str, body: Mapping[str, object], once: str = "") -> AuditEntry:

@@ -4,6 +4,7 @@ Sources: `KclSource` (Kinesis through the KCL) and `MemoryStreams(...).source(..
 `Consumer` puts retries, quarantine and metrics around a handler.
 """
 
+from panoveil.streams._circuit import RetryPolicy
 from panoveil.streams._kcl.config import KclConfig, Limits
 from panoveil.streams._kcl.java import find_java
 from panoveil.streams._kcl.source import KclSource
@@ -11,7 +12,7 @@ from panoveil.streams._kinesis import KinesisSink, Resend, kinesis_sink
 from panoveil.streams._memory import MemorySource, MemoryStreams
 from panoveil.streams._port import Outgoing, Record, RecordSink, RecordSource, Work
 from panoveil.streams._provision import provision_application, provision_streams
-from panoveil.streams.consumer import Consumer, Handler, Quarantine, RetryPolicy
+from panoveil.streams.consumer import Consumer, Handler, Quarantine
 
 __all__ = [
     "Consumer",

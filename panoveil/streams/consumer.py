@@ -2,43 +2,31 @@
 
 handler returns            the record is done
 raises Rejected            the input is at fault: quarantined at once, with its reason
-raises Unavailable         a dependency is down: waited for with growing pauses, for as long as it takes, never quarantined
+raises Unavailable         a dependency is down: waited for with growing pauses, for as long as it takes, never quarantined; meanwhile
+                           a circuit keeps every record of the service from asking, but for one at a time
 raises Misconfigured       the service stops
 raises anything else       a bug: retried a bounded number of times, then quarantined as `handler_failed` with its traceback
 """
 
 import asyncio
+import contextlib
 import logging
 import random
+import time
 import traceback
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
 from typing import Protocol
 
 from panoveil import telemetry
 from panoveil.contracts.errors import Misconfigured, PanoveilError, Rejected, Unavailable
 from panoveil.contracts.reasons import Reason
+from panoveil.streams._circuit import PATIENT, Circuit, RetryPolicy, Sleep
 from panoveil.streams._port import Record, RecordSource
 
 _log = logging.getLogger("panoveil.streams.consumer")
-_MOST_DOUBLINGS = 32
 
 Handler = Callable[[Record], Awaitable[None]]
-Sleep = Callable[[float], Awaitable[None]]
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
-    """How often and how patiently. Pauses double from `first_pause` to `longest_pause` (seconds), each cut by up to half at random."""
-
-    attempts: int = 4
-    first_pause: float = 0.5
-    longest_pause: float = 30.0
-
-    def pause(self, failures: int, chance: float) -> float:
-        """Seconds to wait after so many failures (1 or more); `chance` is uniform in [0, 1)."""
-        whole = min(self.longest_pause, self.first_pause * 2.0 ** min(failures - 1, _MOST_DOUBLINGS))
-        return whole * (1 - chance / 2)
 
 
 class Quarantine(Protocol):
@@ -59,20 +47,20 @@ class Consumer:
         handler: Handler,
         quarantine: Quarantine,
         *,
-        policy: RetryPolicy = RetryPolicy(),
+        policy: RetryPolicy = PATIENT,
         sleep: Sleep = asyncio.sleep,
         chance: Callable[[], float] = random.random,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`service` labels the metrics; `sleep` and `chance` (uniform in [0, 1)) are for tests."""
+        """`service` labels the metrics; `sleep`, `chance` (uniform in [0, 1)) and `clock` (epoch seconds) are for tests."""
         self._service = service
         self._source = source
         self._handler = handler
         self._quarantine = quarantine
         self._policy = policy
-        self._sleep = sleep
-        self._chance = chance
-        self._stopping = False
-        self._pausing: set[asyncio.Task[object]] = set()
+        self._clock = clock
+        self._arrivals: Counter[float] = Counter()
+        self._circuit = Circuit(service, policy, sleep, chance, self._report_lag)
 
     async def run(self) -> None:
         """Consume until `stop`; raise `Misconfigured` where the service cannot go on."""
@@ -80,14 +68,12 @@ class Consumer:
 
     def stop(self) -> None:
         """End `run` in order. Records that only wait to be tried again are given up: whoever consumes next gets them."""
-        self._stopping = True
         self._source.stop()
-        for task in self._pausing:
-            task.cancel()
+        self._circuit.give_up()
 
     async def work(self, record: Record) -> None:
         """Bring one record to its end, done or quarantined; raise `Misconfigured` where the service cannot go on."""
-        with telemetry.IN_FLIGHT.labels(self._service).track_inprogress():
+        with telemetry.IN_FLIGHT.labels(self._service).track_inprogress(), self._held(record):
             outcome = await self._outcome(record)
         telemetry.RECORDS.labels(self._service, outcome).inc()
 
@@ -95,7 +81,7 @@ class Consumer:
         failures = 0
         while True:
             try:
-                await self._when_available(lambda: self._handler(record))
+                await self._circuit.call(lambda: _ungrouped(lambda: self._handler(record)))
             except Misconfigured:
                 raise
             except Rejected as error:
@@ -105,54 +91,28 @@ class Consumer:
                 _log.warning("%s failed on %s %s: %s", self._service, record.shard_id, record.sequence_number, summary(error))
                 if failures >= self._policy.attempts:
                     return await self._put_away(record, Reason.HANDLER_FAILED, summary(error), trace(error), failures)
-                await self._retry_later("bug", failures)
+                telemetry.RETRIES.labels(self._service, "bug").inc()
+                await self._circuit.pause(failures)
             else:
                 return "done"
 
     async def _put_away(self, record: Record, reason: str, detail: str, trace: str, attempts: int) -> str:
-        await self._when_available(lambda: self._quarantine.put(record, reason, detail, trace, attempts))
+        await self._circuit.call(lambda: _ungrouped(lambda: self._quarantine.put(record, reason, detail, trace, attempts)))
         telemetry.QUARANTINED.labels(self._service, reason).inc()
         return "quarantined"
 
-    async def _when_available(self, call: Callable[[], Awaitable[None]]) -> None:
-        """Call until no dependency is down; raise whatever else comes out of it."""
-        down: set[str] = set()
-        failures = 0
-        while True:
-            try:
-                await _ungrouped(call)
-            except Unavailable as error:
-                failures += 1
-                if error.dependency not in down:
-                    _log.warning("%s waits for %s", self._service, error)
-                down.add(error.dependency)
-                telemetry.DEPENDENCY_UP.labels(self._service, error.dependency).set(0)
-                await self._retry_later(error.dependency, failures)
-            except BaseException:
-                self._up_again(down)
-                raise
-            else:
-                self._up_again(down)
-                return
-
-    def _up_again(self, down: set[str]) -> None:
-        for dependency in down:
-            _log.warning("%s: %s answers again", self._service, dependency)
-            telemetry.DEPENDENCY_UP.labels(self._service, dependency).set(1)
-
-    async def _retry_later(self, cause: str, failures: int) -> None:
-        telemetry.RETRIES.labels(self._service, cause).inc()
-        await self._pause(self._policy.pause(failures, self._chance()))
-
-    async def _pause(self, seconds: float) -> None:
-        task = asyncio.current_task()
-        if self._stopping or task is None:
-            raise asyncio.CancelledError
-        self._pausing.add(task)
+    @contextlib.contextmanager
+    def _held(self, record: Record) -> Iterator[None]:
+        self._arrivals[record.arrived_at] += 1
         try:
-            await self._sleep(seconds)
+            yield
         finally:
-            self._pausing.discard(task)
+            self._arrivals -= Counter([record.arrived_at])
+
+    def _report_lag(self) -> None:
+        """Let the lag grow while nothing moves: sources report it only when records arrive, and a full service takes none."""
+        if self._arrivals:
+            telemetry.LAG_SECONDS.labels(self._service).set(max(0.0, self._clock() - max(self._arrivals)))
 
 
 async def _ungrouped(call: Callable[[], Awaitable[None]]) -> None:

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from panoveil.contracts.errors import Rejected, Unavailable
-from panoveil.ledger import Ledger
 from panoveil.runtime import Connections, serve
 from panoveil.streams import Handler, Record
 from services.ingest.events import Uploaded, parse_uploads
@@ -29,7 +28,7 @@ async def main(settings: IngestSettings) -> None:
         async def on_record(record: Record) -> None:
             await handle_all(parse_uploads(record.data), ports)
 
-        sweeper = asyncio.create_task(_sweep_for_ever(connections.ledger, settings))
+        sweeper = asyncio.create_task(_sweep_for_ever(ports, settings))
         try:
             yield on_record
         finally:
@@ -51,11 +50,13 @@ async def handle_all(uploads: list[Uploaded], ports: Ports) -> None:
         raise rejected
 
 
-async def _sweep_for_ever(ledger: Ledger, settings: IngestSettings) -> None:
+async def _sweep_for_ever(ports: Ports, settings: IngestSettings) -> None:
     while True:
         await asyncio.sleep(settings.sweep_every)
         try:
-            if count := await sweep(ledger, time.time() - settings.incomplete_after):
-                _LOG.warning("%d captures never became whole and were quarantined", count)
+            counts = await sweep(ports, time.time() - settings.incomplete_after, settings.allow_missing_lenses)
         except Unavailable as error:
             _LOG.warning("the sweep waits: %s", error)
+        else:
+            for outcome, count in counts.items():
+                _LOG.warning("%d captures did not become whole in time: %s", count, outcome)

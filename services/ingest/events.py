@@ -9,6 +9,8 @@ from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import decode_json
 from panoveil.contracts.reasons import Reason
 
+_KNOWN_MAJOR = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Uploaded:
@@ -41,8 +43,17 @@ def _objects(document: Any) -> Iterator[Uploaded]:
             yield _bridged(document["detail"]["object"])
         return
     for record in document["Records"]:
+        _check_version(str(record.get("eventVersion", _KNOWN_MAJOR)))
         if record["eventName"].removeprefix("s3:").startswith("ObjectCreated:"):
             yield _notified(record["s3"]["object"])
+
+
+def _check_version(version: str) -> None:
+    """S3 raises the number before the point where old readers would misread what it says."""
+    if int(version.split(".", maxsplit=1)[0]) > _KNOWN_MAJOR:
+        detail = f"S3 notification version {version[:20]} is newer than this service knows ({_KNOWN_MAJOR})"
+        again = f"`panoveil quarantine redrive --reason {Reason.UNKNOWN_MESSAGE}`"
+        raise Rejected(Reason.UNKNOWN_MESSAGE, f"{detail}: deploy the newer service, then {again}")
 
 
 def _notified(thing: Any) -> Uploaded:

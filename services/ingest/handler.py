@@ -1,7 +1,7 @@
 """One uploaded object at a time, until its capture is whole."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -35,14 +35,14 @@ class Ports:
 
 
 async def handle(uploaded: Uploaded, ports: Ports) -> None:
-    """Note the object; announce the capture once all of it is there and valid."""
+    """Note the object; announce the capture once all of it is there and valid. One announced already is only announced again."""
     capture_id, name = parse_raw_key(uploaded.key)
     if uploaded.size == 0:
         raise Rejected(reasons.Reason.EMPTY_OBJECT, name)
-    seen = await ports.ledger.saw(capture_id, SeenObject(name, uploaded.etag, uploaded.size))
     if done := await ports.ledger.finished(capture_id, STAGE, RECIPE):
         await _announce(capture_id, done, ports)
         return
+    seen = await ports.ledger.saw(capture_id, SeenObject(name, uploaded.etag, uploaded.size))
     if MANIFEST_NAME not in seen:
         return
     manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME)))
@@ -51,17 +51,65 @@ async def handle(uploaded: Uploaded, ports: Ports) -> None:
         await _admit(capture_id, manifest, seen, ports)
 
 
+async def close(capture_id: CaptureId, most_missing: int, ports: Ports) -> None:
+    """End the wait for a capture whose time is up: announce it whole, or without at most so many lenses' frames.
+
+    An object whose event never came counts once it lies in the bucket. `Rejected(FRAME_MISSING)` names what is missing, where that is
+    too much. May be repeated until the state says that the capture is no longer receiving.
+    """
+    seen = await _arrived(capture_id, [MANIFEST_NAME], await ports.ledger.seen(capture_id), ports)
+    if MANIFEST_NAME not in seen:
+        raise Rejected(reasons.Reason.FRAME_MISSING, f"{MANIFEST_NAME} has not arrived, only {', '.join(seen) or 'nothing'}")
+    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME)))
+    validate.check_manifest(manifest, capture_id, ports.now())
+    seen = await _arrived(capture_id, [frame.file for frame in manifest.frames], seen, ports)
+    missing = [frame for frame in manifest.frames if frame.file not in seen]
+    if len(missing) > min(most_missing, len(manifest.frames) - 1):
+        files = ", ".join(f"{frame.file} (lens {frame.lens})" for frame in missing)
+        raise Rejected(reasons.Reason.FRAME_MISSING, f"{len(missing)} of {len(manifest.frames)} frames have not arrived: {files}")
+    await _announce(capture_id, await _finished(capture_id, manifest, seen, ports), ports)
+    # The state last: until then the sweep comes by again, and there is no record that would.
+    await ports.ledger.move(capture_id, State.READY)
+    telemetry.CAPTURES.labels(STAGE, State.READY).inc()
+
+
+async def _arrived(
+    capture_id: CaptureId, names: Iterable[str], seen: Mapping[str, SeenObject], ports: Ports
+) -> Mapping[str, SeenObject]:
+    """Return what was seen, and which of `names` lie in the bucket besides."""
+    for name in names:
+        if name not in seen and (stored := await ports.blobs.head(raw_key(capture_id, name))):
+            seen = await ports.ledger.saw(capture_id, SeenObject(name, stored.etag, stored.size))
+    return seen
+
+
 async def _admit(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, SeenObject], ports: Ports) -> None:
+    message = await _checked(capture_id, manifest, seen, ports)
+    # The state first: a crash after `finish` would leave it behind for good.
+    await ports.ledger.move(capture_id, State.READY)
+    winner = await ports.ledger.finish(capture_id, STAGE, RECIPE, encode(message))
+    telemetry.CAPTURES.labels(STAGE, State.READY).inc()
+    await _announce(capture_id, winner, ports)
+
+
+async def _finished(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, SeenObject], ports: Ports) -> bytes:
+    """Note the message of a capture, whole or with a gap: each gap is an outcome of its own, so that the whole one may follow."""
+    message = await _checked(capture_id, manifest, seen, ports)
+    recipe = "~".join((RECIPE, *sorted(message.missing)))
+    return await ports.ledger.finish(capture_id, STAGE, recipe, encode(message))
+
+
+async def _checked(
+    capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, SeenObject], ports: Ports
+) -> CaptureReady:
+    """Return the capture's message, once every frame that was seen is known to be valid."""
     rig = await _rig(manifest.rig_id, ports.blobs)
     validate.check_lenses(manifest, rig)
     lenses = {lens.name: lens for lens in rig.lenses}
     for entry in manifest.frames:
-        await _check_frame(capture_id, entry, lenses[entry.lens], ports.blobs)
-    # The state first: a crash after `finish` would leave it behind for good.
-    await ports.ledger.move(capture_id, State.READY)
-    winner = await ports.ledger.finish(capture_id, STAGE, RECIPE, encode(_ready(capture_id, manifest, seen)))
-    telemetry.CAPTURES.labels(STAGE, State.READY).inc()
-    await _announce(capture_id, winner, ports)
+        if entry.file in seen:
+            await _check_frame(capture_id, entry, lenses[entry.lens], ports.blobs)
+    return _ready(capture_id, manifest, seen)
 
 
 async def _check_frame(capture_id: CaptureId, entry: FrameEntry, lens: Lens, blobs: Blobs) -> None:
@@ -90,6 +138,7 @@ def _ready(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, 
     frames = tuple(
         FrameRef(lens=entry.lens, key=raw_key(capture_id, entry.file).key, sha256=entry.sha256, size=seen[entry.file].size)
         for entry in manifest.frames
+        if entry.file in seen
     )
     return CaptureReady(
         capture_id=str(capture_id),
@@ -97,4 +146,5 @@ def _ready(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, 
         captured_at=manifest.captured_at,
         pose=manifest.pose,
         frames=frames,
+        missing=tuple(entry.lens for entry in manifest.frames if entry.file not in seen),
     )

@@ -1,7 +1,7 @@
 """What was measured, put together, and whether it may pass.
 
 What a drive's watch knows lowers a lens's score by two more factors: 1 - the share that stains cover, and
-1 / (1 + (degrees that it is surely turned / 0.5)^2). The panorama's score is its worst lens's.
+1 / (1 + (degrees that it is surely turned / 0.5)^2). The panorama's score is its worst lens's, times the share of lenses that are there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -19,11 +19,15 @@ NOTICED_DRIFT = 0.15
 _TURNED = 0.5
 
 
-def graded(measured: QualityV1, lenses: Sequence[LensQuality], verdict: Verdict, rig_id: str) -> Quality:
-    """Return the panorama's quality, with what the drive's watch knows of its lenses."""
+def graded(
+    measured: QualityV1, lenses: Sequence[LensQuality], verdict: Verdict, rig_id: str, missing: Sequence[str] = ()
+) -> Quality:
+    """Return the panorama's quality, with what the drive's watch knows of its lenses; `missing` ones lower it by their share."""
     known = tuple(_known(lens, index, verdict) for index, lens in enumerate(lenses))
-    alarms = tuple(text for lens in known for text in _alarms(lens, rig_id))
-    return Quality(**measured.model_dump(), score=min((lens.score for lens in known), default=None), lenses=known, alarms=alarms)
+    alarms = (*map(_missing, missing), *(text for lens in known for text in _alarms(lens, rig_id)))
+    worst = min((lens.score for lens in known), default=None)
+    score = worst and worst * len(known) / (len(known) + len(missing))
+    return Quality(**measured.model_dump(), score=score, lenses=known, alarms=alarms)
 
 
 def _known(lens: LensQuality, index: int, verdict: Verdict) -> LensQuality:
@@ -48,6 +52,10 @@ def _alarms(lens: LensQuality, rig_id: str) -> Iterator[str]:
         yield _dirty(lens)
 
 
+def _missing(name: str) -> str:
+    return f"Lens {name} delivered no frame."
+
+
 def _dead(lens: LensQuality) -> str:
     return f"Lens {lens.lens} shows nothing."
 
@@ -62,8 +70,10 @@ def _dirty(lens: LensQuality) -> str:
     return f"Something covers {lens.dirt_share or 0:.1%} of what lens {lens.lens} sees, most of it at pixels {place}."
 
 
-def held(quality: Quality, gate: QualityGate, rig_id: str) -> QualityHold | None:
+def held(quality: Quality, gate: QualityGate, rig_id: str, missing: Sequence[str] = ()) -> QualityHold | None:
     """Return why the recipe lets nobody publish the panorama, the gravest reason first; None where it may pass."""
+    if len(missing) > (gate.missing_lenses or 0):
+        return QualityHold(reason=Reason.FRAME_MISSING, detail=" ".join(map(_missing, missing)))
     return next((hold for check in _CHECKS if (hold := check(quality, gate, rig_id)) is not None), None)
 
 

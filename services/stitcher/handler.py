@@ -2,7 +2,7 @@
 
 import asyncio
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,6 +86,22 @@ class Rigs:
                 self._known[rig_id] = await asyncio.to_thread(self._load, rig)
             return self._known[rig_id]
 
+    async def without(self, rig_id: str, missing: Sequence[str]) -> Mounted:
+        """Return what is left of the rig without some lenses, mounted as a rig of its own: its neighbours reach as far as they see.
+
+        `Rejected(FRAME_MISSING)` where no lens is left.
+        """
+        whole = await self.get(rig_id)
+        left = tuple(lens for lens in whole.rig.lenses if lens.name not in missing)
+        if len(left) == len(whole.rig.lenses) or not left:
+            raise Rejected(Reason.FRAME_MISSING, f"rig {rig_id} without {', '.join(missing)} is {len(left)} lenses")
+        name = "~".join((rig_id, *sorted(missing)))
+        async with self._lock:
+            if name not in self._known:
+                rig = whole.rig.model_copy(update={"rig_id": name, "lenses": left})
+                self._known[name] = await asyncio.to_thread(self._load, rig)
+            return self._known[name]
+
     async def views(self, rig_id: str, source: SecondSource) -> Crops:
         """Return the views in which the rig's frames are looked at."""
         mounted = await self.get(rig_id)
@@ -126,6 +142,8 @@ async def handle(message: CaptureReady, ports: Ports) -> None:
     """
     capture_id = CaptureId.parse(message.capture_id)
     recipe = await ports.recipe()
+    if message.missing:  # another output than the whole capture's, should the frames come after all
+        recipe = recipe.model_copy(update={"without": tuple(sorted(message.missing))})
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
         done = await _stitch_and_store(capture_id, message, recipe, ports)
@@ -133,14 +151,15 @@ async def handle(message: CaptureReady, ports: Ports) -> None:
 
 
 async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe: StitchRecipe, ports: Ports) -> bytes:
-    mounted = await ports.rigs.get(message.rig_id)
+    rigs = ports.rigs
+    mounted = await (rigs.without(message.rig_id, message.missing) if message.missing else rigs.get(message.rig_id))
     frames = await _frames(message, ports.blobs)
     turn = turn_of(message.pose, recipe)
     carried = await _carried(frames, mounted, recipe, ports, turn)
     views = await asyncio.to_thread(_looked, frames, mounted, recipe, ports.workers)
     light = await _light(capture_id, message, views, mounted, recipe, ports) if recipe.steady else None
     data, panorama, seen = await asyncio.to_thread(_make, frames, mounted, recipe, ports.workers, light, views, turn)
-    quality = _graded(capture_id, panorama, seen, mounted, ports.watches)
+    quality = _graded(message, panorama, seen, mounted, ports.watches)
     ref = stitched_key(str(capture_id), recipe.recipe_id)
     await ports.blobs.put(ref, data, "image/jpeg")
     telemetry.BYTES.labels(STAGE, "written").inc(len(data))
@@ -153,14 +172,14 @@ async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe
     return winner
 
 
-def _graded(capture_id: CaptureId, panorama: Panorama, seen: Inspection, mounted: Mounted, watches: Watches) -> Quality:
+def _graded(message: CaptureReady, panorama: Panorama, seen: Inspection, mounted: Mounted, watches: Watches) -> Quality:
     """Let the drive's watch take the capture in, and say what is known by now; in the event loop, so that nobody else does meanwhile."""
-    rig_id = mounted.rig.rig_id
+    drive_id = CaptureId.parse(message.capture_id).drive_id
     with telemetry.measured(STAGE, "watch"):
-        watch = watches.of(capture_id.drive_id, rig_id, mounted.spots, mounted.tables.overview)
-        watch.add(str(capture_id), seen.glance)
-        quality = gate.graded(panorama.quality, seen.lenses, watch.verdict(), rig_id)
-    telemetry.grade(rig_id, quality)
+        watch = watches.of(drive_id, mounted.rig.rig_id, mounted.spots, mounted.tables.overview)
+        watch.add(message.capture_id, seen.glance)
+        quality = gate.graded(panorama.quality, seen.lenses, watch.verdict(), message.rig_id, message.missing)
+    telemetry.grade(message.rig_id, quality)
     return quality
 
 
@@ -303,5 +322,5 @@ def _stitched(
         quality=quality,
         carried=carried,
         carried_elsewhere=elsewhere,
-        hold=gate.held(quality, recipe.gate, message.rig_id),
+        hold=gate.held(quality, recipe.gate, message.rig_id, message.missing),
     )

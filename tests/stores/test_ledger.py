@@ -5,20 +5,27 @@ import itertools
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from panoveil.aws import plain_client
 from panoveil.contracts.errors import Misconfigured, Unavailable
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger import (
     ENDS,
+    FAR_FUTURE,
+    LISTED,
     MAY_FOLLOW,
+    NO_DRIVE,
     UNGRADED,
     DynamoLedger,
+    Fate,
     Grade,
     Ledger,
     MemoryLedger,
+    QuarantineEntry,
     SeenObject,
     State,
     provision_table,
@@ -275,6 +282,13 @@ async def _all_unavailable(store: Ledger) -> None:
         anext(aiter(store.drives())),
         anext(aiter(store.captures("dk/d1"))),
         anext(aiter(store.audit_chain("dk/d1"))),
+        store.seen(C1),
+        anext(aiter(store.receiving(FAR_FUTURE))),
+        store.receive_again(C1),
+        store.keep(entry_of(1)),
+        store.kept("dk/d1", "c1/1"),
+        anext(aiter(store.quarantined())),
+        anext(aiter(store.quarantined_of("dk/d1"))),
     ):
         with pytest.raises(Unavailable) as caught:
             await attempt
@@ -295,3 +309,124 @@ async def test_provisioning_again_keeps_what_is_there(emulator: str) -> None:
         await store.saw(C1, FRONT)
         provision_table("twice", REGION, emulator)
         assert await store.state(C1) is not None
+
+
+async def test_what_was_seen_is_read_without_noting_anything(ledger: Ledger) -> None:
+    assert await ledger.seen(C1) == {}
+    await ledger.saw(C1, FRONT)
+    await ledger.saw(C1, BACK)
+    assert await ledger.seen(C1) == {"back.jpg": BACK, "front.jpg": FRONT}
+    assert await ledger.seen(C2) == {}
+
+
+async def receiving(ledger: Ledger, before: float = FAR_FUTURE) -> set[CaptureId]:
+    return {state.capture_id async for state in ledger.receiving(before)}
+
+
+async def test_only_captures_that_are_receiving_are_swept(ledger: Ledger) -> None:
+    captures = [CaptureId("dk", f"d{number % 3}", f"c{number}") for number in range(30)]
+    for capture_id in captures:
+        await ledger.saw(capture_id, FRONT)
+    ends = itertools.cycle(set(State) - {State.RECEIVING})
+    for capture_id, state in zip(captures[::2], ends, strict=False):
+        await ledger.move(capture_id, state)
+    assert await receiving(ledger) == set(captures[1::2])
+
+
+async def test_only_captures_that_began_before_are_swept(ledger: Ledger) -> None:
+    await ledger.saw(C1, FRONT)
+    first = await ledger.state(C1)
+    assert first is not None
+    assert await receiving(ledger, first.since) == set()
+    assert await receiving(ledger, first.since + 0.001) == {C1}
+    (found,) = [state async for state in ledger.receiving(FAR_FUTURE)]
+    assert found == first
+
+
+async def test_only_a_quarantined_capture_receives_again_as_if_it_began_now(ledger: Ledger) -> None:
+    await ledger.receive_again(C1)
+    assert await ledger.state(C1) is None
+    for state in set(State) - {State.QUARANTINED}:
+        capture_id = CaptureId("dk", "d3", state.value)
+        await ledger.move(capture_id, state)
+        before = await ledger.state(capture_id)
+        await ledger.receive_again(capture_id)
+        assert await ledger.state(capture_id) == before
+    await ledger.move(C2, State.QUARANTINED, "frame_missing", "back.jpg")
+    given_up = await ledger.state(C2)
+    await ledger.receive_again(C2)
+    again = await ledger.state(C2)
+    assert given_up is not None
+    assert again is not None
+    assert (again.state, again.reason, again.detail) == (State.RECEIVING, "", "")
+    assert again.since > given_up.since
+    assert C2 in await receiving(ledger)
+
+
+def entry_of(number: int, capture_id: CaptureId | str = C1, **changes: Any) -> QuarantineEntry:
+    at = 1.7e9 + number
+    made = QuarantineEntry(f"{number:012d}", "ingest", str(capture_id), "unknown_rig", "ring-v2", since=at, first=at)
+    return replace(made, **changes)
+
+
+async def test_a_quarantine_entry_is_kept_as_it_was_written(ledger: Ledger) -> None:
+    first = entry_of(1, record="entries/x.json", attempts=4, because="å")
+    assert await ledger.kept(first.drive_id, first.name) is None
+    assert await ledger.keep(first)
+    assert await ledger.kept(first.drive_id, first.name) == first
+
+
+async def test_of_two_who_change_an_entry_one_is_told_to_look_again(ledger: Ledger) -> None:
+    first = entry_of(1)
+    assert await ledger.keep(first)
+    assert not await ledger.keep(first)
+    changes = [replace(first, version=2, redrives=number) for number in range(6)]
+    assert sum(await asyncio.gather(*map(ledger.keep, changes))) == 1
+    assert not await ledger.keep(replace(first, version=4))
+    assert not await ledger.keep(entry_of(2, version=2))
+
+
+async def test_what_lies_in_quarantine_is_listed_by_time(ledger: Ledger) -> None:
+    entries = [entry_of(1, C2), entry_of(2), entry_of(3, "junk"), entry_of(4, CaptureId("dk", "d2", "c1"))]
+    for entry in reversed(entries):
+        await ledger.keep(entry)
+    assert [entry async for entry in ledger.quarantined()] == entries
+    assert [entry async for entry in ledger.quarantined(entries[1].since, entries[2].since)] == entries[1:3]
+    assert [entry async for entry in ledger.quarantined_of("dk/d1")] == [entries[1], entries[0]]
+    assert [entry async for entry in ledger.quarantined_of(NO_DRIVE)] == [entries[2]]
+
+
+@pytest.mark.parametrize("fate", list(Fate))
+async def test_what_is_done_with_leaves_the_list_and_stays_with_its_drive(ledger: Ledger, fate: Fate) -> None:
+    first = entry_of(1)
+    await ledger.keep(first)
+    decided = replace(first, fate=fate, version=2)
+    await ledger.keep(decided)
+    assert [entry async for entry in ledger.quarantined()] == ([decided] if fate in LISTED else [])
+    assert [entry async for entry in ledger.quarantined_of("dk/d1")] == [decided]
+
+
+async def test_more_entries_than_a_page_are_all_listed(ledger: Ledger) -> None:
+    entries = [entry_of(number, detail="x" * 30_000) for number in range(60)]
+    for entry in entries:
+        await ledger.keep(entry)
+    assert [entry.entry_id async for entry in ledger.quarantined()] == [entry.entry_id for entry in entries]
+
+
+@pytest.mark.servers
+async def test_a_table_of_before_there_was_an_index_gets_it_and_what_was_receiving_is_swept(emulator: str) -> None:
+    table = f"t{uuid.uuid4().hex[:12]}"
+    client = plain_client("dynamodb", REGION, emulator)
+    client.create_table(
+        TableName=table,
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for capture, state in (("c1", State.RECEIVING), ("c2", State.READY)):
+        texts = {"pk": "dk/d1", "sk": f"state/{capture}", "state": state.value, "reason": "", "detail": ""}
+        client.put_item(TableName=table, Item={**{name: {"S": text} for name, text in texts.items()}, "since": {"N": "1.5e9"}})
+    for _ in range(2):
+        provision_table(table, REGION, emulator)
+    async with DynamoLedger(table, REGION, emulator) as store:
+        assert await receiving(store) == {C1}

@@ -50,6 +50,57 @@ def test_a_newer_version_or_unheard_type_is_unknown(name: str, change: dict[str,
     assert caught.value.reason == Reason.UNKNOWN_MESSAGE
 
 
+def refusal(document: object) -> str:
+    with pytest.raises(Rejected) as caught:
+        decode(json.dumps(document).encode())
+    assert caught.value.reason == Reason.UNKNOWN_MESSAGE
+    return caught.value.detail
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_of_a_newer_version_it_is_said_that_it_is_newer_and_what_to_do(name: str) -> None:
+    newest = max(int(other.rsplit(".", 1)[1]) for other in MESSAGES if other.rsplit(".", 1)[0] == name.rsplit(".", 1)[0])
+    document = json.loads(examples.read(name)) | {"version": newest + 1}
+    assert refusal(document) == (
+        f"{name.rsplit('.', 1)[0]} version {newest + 1} is newer than this service knows ({newest}): "
+        "deploy the newer service, then `panoveil quarantine redrive --reason unknown_message`"
+    )
+
+
+def test_of_an_unheard_type_it_is_said_which_are_known_and_what_to_do() -> None:
+    said = refusal({"type": "capture.recalled", "version": 1})
+    assert said.startswith("'capture.recalled' is no message that this service knows (capture.ready, panorama.held, ")
+    assert said.endswith("deploy the newer service, then `panoveil quarantine redrive --reason unknown_message`")
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        ([], "it is no message: it names no type"),
+        ({"type": 7}, "it is no message: it names no type"),
+        ({"type": "capture.ready"}, "capture.ready carries no version"),
+        ({"type": "capture.ready", "version": "2"}, "capture.ready carries no version"),
+        ({"type": "capture.ready", "version": True}, "capture.ready carries no version"),
+        ({"type": "panorama.stitched", "version": 0}, "panorama.stitched version 0 never was: this service knows 1, 2, 3"),
+    ],
+)
+def test_of_what_is_no_message_it_is_said_what_it_lacks(document: object, said: str) -> None:
+    assert refusal(document) == said
+
+
+def test_a_text_from_outside_is_quoted_in_part() -> None:
+    assert len(refusal({"type": "x" * 10_000})) < 400
+
+
+def test_of_a_newer_manifest_it_is_said_that_it_is_newer() -> None:
+    with pytest.raises(Rejected) as caught:
+        parse_manifest(json.dumps(json.loads(examples.read("capture.1")) | {"version": 2}).encode())
+    assert caught.value.detail == (
+        "capture version 2 is newer than this service knows (1): "
+        "deploy the newer service, then `panoveil quarantine redrive --reason bad_manifest`"
+    )
+
+
 @pytest.mark.parametrize("name", MESSAGES)
 def test_a_message_without_one_of_its_facts_is_unknown(name: str) -> None:
     document = json.loads(examples.read(name))

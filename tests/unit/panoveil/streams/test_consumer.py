@@ -1,6 +1,7 @@
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -215,3 +216,147 @@ def test_a_trace_names_causes_and_places_and_quotes_nobody() -> None:
 def test_pauses_stay_within_bounds(failures: int, chance: float) -> None:
     pause = POLICY.pause(failures, chance)
     assert POLICY.first_pause / 2 <= pause <= POLICY.longest_pause
+
+
+class Store:
+    """Down until it is told otherwise; counts who asks."""
+
+    def __init__(self) -> None:
+        self.down = True
+        self.asked: list[bytes] = []
+
+    async def handle(self, record: Record) -> None:
+        self.asked.append(record.data)
+        await asyncio.sleep(0)
+        if self.down:
+            raise Unavailable("s3", "switched off")
+
+
+@dataclass
+class Clock:
+    """Seconds that pass only where a test lets them: every pause takes a step of the test."""
+
+    pauses: list[float] = field(default_factory=list)
+    step: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(0))
+
+    async def sleep(self, seconds: float) -> None:
+        self.pauses.append(seconds)
+        await self.step.acquire()
+
+
+async def settled() -> None:
+    """Let every task run until all of them wait."""
+    for _ in range(1000):
+        await asyncio.sleep(0)
+
+
+def records(count: int) -> list[Record]:
+    return [Record("shard", str(number), "key", b"%d" % number, 1000.0 + number) for number in range(count)]
+
+
+@dataclass
+class Crowd:
+    """A hundred records in flight while their store is down, after the first wave of calls."""
+
+    store: Store
+    clock: Clock
+    consumer: Consumer
+    work: list[asyncio.Task[None]]
+
+
+@pytest.fixture
+async def crowd(bench: Bench) -> AsyncIterator[Crowd]:
+    store, clock = Store(), Clock()
+    source = MemoryStreams().source(Stream.UPLOADS, bench.service)
+    options: dict[str, Any] = {"policy": POLICY, "sleep": clock.sleep, "chance": lambda: 0.0, "clock": lambda: 5000.0}
+    consumer = Consumer(bench.service, source, store.handle, bench.shelf, **options)
+    work = [asyncio.create_task(consumer.work(record)) for record in records(100)]
+    await settled()
+    yield Crowd(store, clock, consumer, work)
+    consumer.stop()
+    await asyncio.gather(*work, return_exceptions=True)
+
+
+async def test_an_open_circuit_lets_one_record_ask_at_a_time_with_growing_pauses(bench: Bench, crowd: Crowd) -> None:
+    assert len(crowd.store.asked) == 100
+    for probes in range(1, 7):
+        crowd.clock.step.release()
+        await settled()
+        assert len(crowd.store.asked) == 100 + probes
+    assert crowd.clock.pauses == [1.0, 2.0, 4.0, 8.0, 10.0, 10.0, 10.0]
+    assert bench.metric("dependency_up", dependency="s3") == 0
+    assert bench.metric("in_flight") == 100
+    assert (bench.shelf.kept, any(task.done() for task in crowd.work)) == ([], False)
+
+
+async def test_each_record_has_its_turn_to_ask(crowd: Crowd) -> None:
+    for _ in range(5):
+        crowd.clock.step.release()
+        await settled()
+    assert len(set(crowd.store.asked[100:])) == 5
+
+
+async def test_a_record_that_comes_while_the_circuit_is_open_does_not_ask(crowd: Crowd) -> None:
+    late = asyncio.create_task(crowd.consumer.work(replace(RECORD, data=b"late")))
+    crowd.clock.step.release()
+    await settled()
+    assert b"late" not in crowd.store.asked
+    late.cancel()
+
+
+async def test_the_first_success_closes_the_circuit_for_all(bench: Bench, crowd: Crowd) -> None:
+    crowd.store.down = False
+    crowd.clock.step.release()
+    await asyncio.gather(*crowd.work)
+    assert len(crowd.store.asked) == 200
+    assert crowd.clock.pauses == [1.0]
+    assert bench.metric("dependency_up", dependency="s3") == 1
+    assert bench.metric("records_total", outcome="done") == 100
+
+
+async def test_the_lag_is_seen_while_the_circuit_is_open(bench: Bench, crowd: Crowd) -> None:
+    assert bench.metric("lag_seconds") == 5000.0 - 1099.0
+
+
+async def test_stop_gives_up_whoever_waits_for_a_turn(bench: Bench, crowd: Crowd) -> None:
+    crowd.consumer.stop()
+    ends = await asyncio.gather(*crowd.work, return_exceptions=True)
+    assert {type(end) for end in ends} == {asyncio.CancelledError}
+    assert bench.metric("records_total", outcome="done") == 0
+
+
+async def test_a_record_that_is_refused_shows_that_the_dependency_answers(bench: Bench) -> None:
+    bench.errors = [Unavailable("s3"), Rejected("not_json")]
+    await bench.consumer().work(RECORD)
+    assert bench.metric("dependency_up", dependency="s3") == 1
+    assert [reason for reason, *_ in bench.shelf.kept] == ["not_json"]
+
+
+async def test_every_dependency_that_was_down_is_said_to_be_up_again(bench: Bench) -> None:
+    bench.errors = [Unavailable("s3"), Unavailable("dynamodb")]
+    await bench.consumer().work(RECORD)
+    assert [bench.metric("dependency_up", dependency=name) for name in ("s3", "dynamodb")] == [1, 1]
+    assert [bench.metric("retries_total", cause=name) for name in ("s3", "dynamodb")] == [1, 1]
+
+
+async def test_a_record_that_alone_finds_its_store_down_waits_longer_and_longer_and_holds_nobody_up(bench: Bench) -> None:
+    clock, others = Clock(), iter(records(100))
+
+    async def broken_shelf(record: Record) -> None:
+        if record is RECORD:
+            raise Unavailable("s3", "that one object")
+
+    source = MemoryStreams().source(Stream.UPLOADS, bench.service)
+    consumer = Consumer(bench.service, source, broken_shelf, bench.shelf, policy=POLICY, sleep=clock.sleep, chance=lambda: 0.0)
+    unlucky = asyncio.create_task(consumer.work(RECORD))
+    for _ in range(4):
+        await settled()
+        passing = asyncio.create_task(consumer.work(next(others)))
+        await settled()
+        clock.step.release()
+        await settled()
+        clock.step.release()
+        await asyncio.wait_for(passing, 60)
+    assert max(clock.pauses) > 2.0
+    consumer.stop()
+    await asyncio.gather(unlucky, return_exceptions=True)

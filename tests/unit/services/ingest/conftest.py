@@ -79,6 +79,10 @@ def manifest(files: dict[str, bytes]) -> CaptureManifest:
 
 @pytest.fixture
 def world() -> World:
+    return whole_capture()
+
+
+def whole_capture() -> World:
     made = World()
     made.blobs.objects[rig_key(RIG.rig_id)] = RIG.model_dump_json().encode()
     made.put("front.jpg", picture(1))

@@ -43,6 +43,14 @@ def test_what_is_not_json_is_named_so(data: bytes) -> None:
     assert caught.value.reason == Reason.NOT_JSON
 
 
+def test_a_notification_of_a_newer_form_is_not_guessed_at() -> None:
+    data = json.dumps({"Records": [notification("a/b/c/d.jpg") | {"eventVersion": "3.0"}]}).encode()
+    with pytest.raises(Rejected) as caught:
+        parse_uploads(data)
+    assert caught.value.reason == Reason.UNKNOWN_MESSAGE
+    assert caught.value.detail.startswith("S3 notification version 3.0 is newer than this service knows (2): deploy the newer")
+
+
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),

@@ -1,19 +1,25 @@
 import itertools
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
 
+from panoveil.blobs import Blobs, MemoryBlobs, StoredBlob
 from panoveil.contracts.errors import Rejected, Unavailable
-from panoveil.contracts.keys import raw_key, rig_key
+from panoveil.contracts.keys import BlobRef, CaptureId, Stream, raw_key, rig_key
 from panoveil.contracts.messages import CaptureReady, Pose, decode
 from panoveil.contracts.reasons import Reason
-from panoveil.ledger import State
+from panoveil.ledger import FAR_FUTURE, CaptureState, QuarantineEntry, SeenObject, State
+from panoveil.streams import MemoryStreams, Outgoing
 from services.ingest.app import handle_all
 from services.ingest.events import Uploaded
 from services.ingest.handler import handle
 from services.ingest.sweep import sweep
 from tests.unit.services.ingest.conftest import CAPTURE, NOW, RIG, World, ref
 
+LATE = FAR_FUTURE
 FILES = ("front.jpg", "back.jpg", "capture.json")
 
 
@@ -138,18 +144,118 @@ async def test_a_store_that_is_down_is_not_the_records_fault(world: World) -> No
         await handle_events(world)
 
 
-async def test_frame_missing_for_good_is_noticed_and_the_late_frame_takes_the_capture_up_again(world: World) -> None:
-    for name in ("front.jpg", "capture.json"):
+async def state(world: World) -> CaptureState:
+    found = await world.ledger.state(CAPTURE)
+    assert found is not None
+    return found
+
+
+async def entries(world: World) -> list[QuarantineEntry]:
+    return [entry async for entry in world.ledger.quarantined()]
+
+
+async def begun(world: World, *names: str) -> None:
+    """Only these were ever uploaded."""
+    for name in set(world.files) - set(names):
+        del world.blobs.objects[ref(name)]
+    for name in names:
         await handle(world.event(name), world.ports)
-    began = await world.ledger.state(CAPTURE)
-    assert began is not None
-    assert await sweep(world.ledger, older_than=began.since) == 0
-    assert await sweep(world.ledger, older_than=began.since + 1) == 1
-    given_up = await world.ledger.state(CAPTURE)
-    assert given_up is not None
+
+
+async def test_frame_missing_for_good_is_noticed_and_the_late_frame_takes_the_capture_up_again(world: World) -> None:
+    await begun(world, "front.jpg", "capture.json")
+    began = await state(world)
+    assert await sweep(world.ports, older_than=began.since) == {}
+    assert await sweep(world.ports, older_than=began.since + 1) == {"quarantined": 1}
+    given_up = await state(world)
     assert (given_up.state, given_up.reason) == (State.QUARANTINED, Reason.FRAME_MISSING)
+    assert given_up.detail == "1 of 2 frames have not arrived: back.jpg (lens back)"
+    assert [(entry.capture_id, entry.reason, entry.detail) for entry in await entries(world)] == [
+        (CAPTURE, Reason.FRAME_MISSING, given_up.detail)
+    ]
+    assert await sweep(world.ports, older_than=LATE) == {}
+    world.put("back.jpg", world.files["back.jpg"])
     await handle(world.event("back.jpg"), world.ports)
-    taken_up = await world.ledger.state(CAPTURE)
-    assert taken_up is not None
-    assert taken_up.state is State.READY
+    assert (await state(world)).state is State.READY
     assert len(world.announced()) == 1
+
+
+async def test_without_a_manifest_it_is_said_what_came(world: World) -> None:
+    await begun(world, "front.jpg")
+    await sweep(world.ports, LATE, most_missing=5)
+    assert (await state(world)).detail == "capture.json has not arrived, only front.jpg"
+    assert world.announced() == []
+
+
+async def test_an_object_whose_event_was_lost_is_found_in_the_bucket(world: World) -> None:
+    await handle(world.event("front.jpg"), world.ports)
+    assert await sweep(world.ports, LATE) == {"announced": 1}
+    (message,) = map(decode, world.announced())
+    assert isinstance(message, CaptureReady)
+    assert (len(message.frames), message.missing) == (2, ())
+    assert (await state(world)).state is State.READY
+    await handle(world.event("back.jpg"), world.ports)
+    assert len(set(world.announced())) == 1
+
+
+async def test_a_gap_is_announced_where_it_is_allowed_and_the_late_frame_announces_the_whole(world: World) -> None:
+    await begun(world, "front.jpg", "capture.json")
+    assert await sweep(world.ports, LATE, most_missing=1) == {"announced": 1}
+    assert (await state(world)).state is State.READY
+    assert await entries(world) == []
+    world.put("back.jpg", world.files["back.jpg"])
+    await handle(world.event("front.jpg"), world.ports)
+    await handle(world.event("back.jpg"), world.ports)
+    gap, *whole = map(decode, world.announced())
+    assert isinstance(gap, CaptureReady)
+    assert ([frame.lens for frame in gap.frames], gap.missing) == (["front"], ("back",))
+    assert {len(message.frames) for message in whole if isinstance(message, CaptureReady)} == {2}
+
+
+async def test_a_capture_of_which_no_frame_came_is_no_gap(world: World) -> None:
+    await begun(world, "capture.json")
+    assert await sweep(world.ports, LATE, most_missing=9) == {"quarantined": 1}
+    assert (await state(world)).detail.startswith("2 of 2 frames have not arrived: front.jpg")
+
+
+async def test_what_came_of_a_gap_is_validated_as_ever(world: World) -> None:
+    world.put("front.jpg", world.files["back.jpg"])
+    await begun(world, "front.jpg", "capture.json")
+    assert await sweep(world.ports, LATE, most_missing=1) == {"quarantined": 1}
+    assert (await state(world)).reason == Reason.HASH_MISMATCH
+
+
+async def test_a_sweep_that_dies_before_it_sends_is_made_good_by_the_next(world: World) -> None:
+    await begun(world, "front.jpg", "capture.json")
+
+    class Dead(MemoryStreams):
+        async def send(self, stream: Stream, records: Sequence[Outgoing]) -> None:
+            raise Unavailable("kinesis")
+
+    with pytest.raises(Unavailable):
+        await sweep(replace(world.ports, sink=Dead()), LATE, most_missing=1)
+    assert (await state(world)).state is State.RECEIVING
+    await sweep(world.ports, LATE, most_missing=1)
+    assert (len(world.announced()), (await state(world)).state) == (1, State.READY)
+
+
+async def test_a_bug_at_one_capture_keeps_the_sweep_from_no_other(world: World) -> None:
+    await world.ledger.saw(CaptureId("fyn-2026", "car7-0601", "000000"), SeenObject("front.jpg", "", 1))
+    await begun(world, "front.jpg", "capture.json")
+    ports = replace(world.ports, blobs=cast("Blobs", Breaking(world.blobs, "000000")))
+    assert await sweep(ports, LATE) == {"failed": 1, "quarantined": 1}
+
+
+class Breaking:
+    """Fails in an unforeseen way at one capture."""
+
+    def __init__(self, blobs: MemoryBlobs, capture: str) -> None:
+        self._blobs, self._capture = blobs, capture
+
+    async def head(self, ref: BlobRef) -> StoredBlob | None:
+        if f"/{self._capture}/" in ref.key:
+            raise ZeroDivisionError
+        return await self._blobs.head(ref)
+
+    async def get(self, ref: BlobRef) -> bytes:
+        return await self._blobs.get(ref)

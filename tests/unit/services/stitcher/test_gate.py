@@ -88,3 +88,14 @@ def test_the_gravest_comes_first() -> None:
     assert hold is not None
     assert hold.reason is Reason.LENS_DEAD
     assert len(quality.alarms) == 2
+
+
+def test_a_missing_lens_is_told_lowers_the_score_and_holds_where_the_gate_does_not_allow_it() -> None:
+    quality = gate.graded(MEASURED, [lens("front"), lens("left")], NOTHING_KNOWN, "rig7", ["back"])
+    assert quality.score == pytest.approx(0.6)
+    assert quality.alarms == ("Lens back delivered no frame.",)
+    hold = gate.held(quality, QualityGate(), "rig7", ["back"])
+    assert hold is not None
+    assert (hold.reason, hold.detail) == (Reason.FRAME_MISSING, "Lens back delivered no frame.")
+    assert gate.held(quality, QualityGate(missing_lenses=1), "rig7", ["back"]) is None
+    assert gate.held(quality, QualityGate(missing_lenses=1), "rig7", ["back", "top"]) is not None

@@ -1,7 +1,7 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from panoveil.blobs import MemoryBlobs
 from panoveil.contracts.errors import Rejected, Unavailable
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, carried_key, raw_key, rig_key, stitched_key
-from panoveil.contracts.messages import CARRIED, CaptureReady, FrameRef, PanoramaStitched, Pose, decode
+from panoveil.contracts.messages import CARRIED, CaptureReady, FrameRef, PanoramaStitched, Pose, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import Model, QualityGate, SecondSource, StitchRecipe
 from panoveil.detection import Detections, Detector, Images, Kind, RectangleDetector
@@ -49,6 +49,10 @@ def a_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(name="blobs")
 def everything_uploaded() -> MemoryBlobs:
+    return uploaded()
+
+
+def uploaded() -> MemoryBlobs:
     blobs = MemoryBlobs()
     blobs.objects[rig_key(RIG.rig_id)] = RIG.model_dump_json().encode()
     for name, image in virtual.frames(RIG).items():
@@ -66,7 +70,11 @@ def _always(recipe: StitchRecipe) -> Callable[[], Awaitable[StitchRecipe]]:
 @pytest.fixture(name="ports")
 def ports_to_twins(blobs: MemoryBlobs, cache: Path) -> Iterator[Ports]:
     with ThreadPoolExecutor(2) as workers:
-        yield Ports(blobs, MemoryLedger(), MemoryStreams(), _always(RECIPE), Rigs(blobs, RECIPE, cache), workers)
+        yield ports_to(blobs, cache, workers)
+
+
+def ports_to(blobs: MemoryBlobs, cache: Path, workers: Executor) -> Ports:
+    return Ports(blobs, MemoryLedger(), MemoryStreams(), _always(RECIPE), Rigs(blobs, RECIPE, cache), workers)
 
 
 def _looking(ports: Ports, detector: Detector) -> Ports:
@@ -398,3 +406,64 @@ async def test_two_tasks_at_once_agree_on_the_first_ones_gains(ports: Ports, blo
     assert first.sha256 == second.sha256
     data = blobs.objects[stitched_key(str(DIMMED), RECIPE.recipe_id)]
     assert hashlib.sha256(data).hexdigest() == first.sha256
+
+
+GAP = READY.model_copy(update={"frames": READY.frames[:1] + READY.frames[2:], "missing": (READY.frames[1].lens,)})
+# The virtual world is too smooth for a lens to prove itself sharp: its score is 0.
+MAY_LACK_ONE = RECIPE.model_copy(update={"gate": QualityGate(least_score=None, missing_lenses=1)})
+
+
+async def test_a_capture_with_a_gap_is_stitched_from_what_is_there_graded_and_held(ports: Ports, blobs: MemoryBlobs) -> None:
+    await handle(GAP, ports)
+    (message,) = _sent(ports)
+    assert message.hold is not None
+    assert (message.hold.reason, message.hold.detail) == (Reason.FRAME_MISSING, "Lens lens1 delivered no frame.")
+    assert [lens.lens for lens in message.quality.lenses] == ["lens0", "lens2", "lens3"]
+    assert message.quality.alarms[0] == message.hold.detail
+    assert message.rig_id == RIG.rig_id
+    image = jpeg.decode(blobs.objects[BlobRef(Bucket.STITCHED, message.key)])
+    ahead = (slice(100, 156), slice(226, 286))  # where lens 0 looks, far from the gap to its right
+    assert virtual.psnr(image[ahead], virtual.truth(512)[ahead]) > 38
+
+
+async def test_a_gap_that_the_gate_allows_is_not_held_and_covers_less(ports: Ports) -> None:
+    allowing = replace(ports, recipe=_always(MAY_LACK_ONE))
+    await handle(GAP, allowing)
+    await handle(READY, allowing)
+    gap, whole = _sent(ports)
+    assert gap.hold is None
+    assert gap.quality.coverage < whole.quality.coverage - 0.05
+
+
+async def test_the_whole_capture_is_another_output_than_the_one_with_a_gap(ports: Ports, blobs: MemoryBlobs) -> None:
+    for message in (GAP, READY, GAP):
+        await handle(message, ports)
+    gap, whole, again = _sent(ports)
+    assert again == gap
+    assert whole.recipe_id == RECIPE.recipe_id != gap.recipe_id
+    assert {gap.key, whole.key} <= {ref.key for ref in blobs.objects if ref.bucket is Bucket.STITCHED}
+
+
+@pytest.mark.parametrize("missing", [("nobody",), tuple(frame.lens for frame in READY.frames)])
+async def test_a_gap_that_cannot_be_is_refused(ports: Ports, missing: tuple[str, ...]) -> None:
+    with pytest.raises(Rejected) as caught:
+        await handle(GAP.model_copy(update={"missing": missing}), ports)
+    assert caught.value.reason == Reason.FRAME_MISSING
+
+
+async def test_a_frame_that_lacks_unsaid_is_refused(ports: Ports) -> None:
+    with pytest.raises(Rejected) as caught:
+        await handle(GAP.model_copy(update={"missing": ()}), ports)
+    assert caught.value.reason == Reason.FRAME_MISSING
+
+
+async def test_frames_of_a_capture_with_a_gap_are_looked_at_too(ports: Ports) -> None:
+    await handle(GAP, _looking(ports, RectangleDetector()))
+    (message,) = _sent(ports)
+    assert message.hold is not None
+
+
+def test_what_is_not_missing_changes_no_recipe() -> None:
+    assert RECIPE.model_copy(update={"without": None}).recipe_id == RECIPE.recipe_id
+    assert "missing" not in encode(READY).decode()
+    assert decode(encode(GAP)) == GAP
