@@ -1,0 +1,97 @@
+"""Who can read and write what, both ways: every role, every bucket, stream, table and key; what is not listed here is denied."""
+
+import itertools
+
+import pytest
+
+from panoveil.contracts.keys import Bucket, Stream
+from panoveil.quarantine import CONSUMES
+from tests.deploy.templates import Role, listed, roles, text
+
+ROLES = {role.name: role for role in roles()}
+PEOPLE = {"agent", "reader", "operator"}
+
+BUCKETS = {
+    ("ingest", Bucket.RAW): "r",
+    ("ingest", Bucket.REGISTRY): "r",
+    ("ingest", Bucket.QUARANTINE): "w",
+    ("stitcher", Bucket.RAW): "r",
+    ("stitcher", Bucket.REGISTRY): "r",
+    ("stitcher", Bucket.STITCHED): "w",
+    ("stitcher", Bucket.QUARANTINE): "w",
+    ("anonymizer", Bucket.STITCHED): "r",
+    ("anonymizer", Bucket.PUBLISHED): "rwd",
+    ("anonymizer", Bucket.QUARANTINE): "w",
+    ("agent", Bucket.RAW): "w",
+    ("reader", Bucket.PUBLISHED): "r",
+    ("operator", Bucket.QUARANTINE): "rwd",
+    ("operator", Bucket.PUBLISHED): "r",
+    ("operator", Bucket.REGISTRY): "rw",
+}
+STREAMS = {
+    ("ingest", Stream.UPLOADS): "r",
+    ("ingest", Stream.CAPTURES): "w",
+    ("stitcher", Stream.CAPTURES): "r",
+    ("stitcher", Stream.PANORAMAS): "w",
+    ("anonymizer", Stream.PANORAMAS): "r",
+    ("anonymizer", Stream.PUBLICATIONS): "w",
+    ("agent", Stream.UPLOADS): "w",
+    ("operator", Stream.UPLOADS): "w",
+    ("operator", Stream.CAPTURES): "w",
+    ("operator", Stream.PANORAMAS): "w",
+}
+LEDGER = {"ingest", "stitcher", "anonymizer", "operator"}
+S3 = {"s3:GetObject": "r", "s3:PutObject": "w", "s3:DeleteObject": "d"}
+KINESIS = {"kinesis:GetRecords": "r", "kinesis:PutRecords": "w", "kinesis:PutRecord": "x", "kinesis:DeleteStream": "x"}
+
+
+def _granted(role: Role, actions: dict[str, str], resource: str) -> str:
+    return "".join(letter for action, letter in actions.items() if role.may(action, resource))
+
+
+def test_the_roles_are_these() -> None:
+    assert set(ROLES) == set(CONSUMES) | PEOPLE
+
+
+@pytest.mark.parametrize(("name", "bucket"), list(itertools.product(sorted(ROLES), Bucket)))
+def test_who_reads_writes_and_deletes_objects(name: str, bucket: Bucket) -> None:
+    granted = _granted(ROLES[name], S3, f"arn:aws:s3:::panoveil-{bucket}/survey/drive/capture/front.jpg")
+    assert granted == BUCKETS.get((name, bucket), "")
+
+
+@pytest.mark.parametrize(("name", "stream"), list(itertools.product(sorted(ROLES), Stream)))
+def test_who_reads_and_writes_streams(name: str, stream: Stream) -> None:
+    granted = _granted(ROLES[name], KINESIS, f"arn:aws:kinesis:eu-north-1:1:stream/panoveil-{stream}")
+    assert granted == STREAMS.get((name, stream), "")
+
+
+@pytest.mark.parametrize("name", sorted(ROLES))
+def test_who_keeps_the_ledger_and_nobody_deletes_from_it(name: str) -> None:
+    table = "arn:aws:dynamodb:eu-north-1:1:table/panoveil-ledger"
+    needed = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
+    assert [ROLES[name].may(action, table) for action in needed] == [name in LEDGER] * 3
+    assert not any(ROLES[name].may(f"dynamodb:{action}", table) for action in ("DeleteItem", "DeleteTable", "UpdateItem"))
+
+
+@pytest.mark.parametrize(("name", "application"), list(itertools.product(sorted(ROLES), sorted(CONSUMES))))
+def test_a_service_shares_the_shards_of_its_own_application_only(name: str, application: str) -> None:
+    for suffix in ("", "-CoordinatorState", "-WorkerMetricStats"):
+        table = f"arn:aws:dynamodb:eu-north-1:1:table/panoveil-{application}{suffix}"
+        assert ROLES[name].may("dynamodb:UpdateItem", table) == (name == application)
+
+
+@pytest.mark.parametrize(("name", "bucket"), list(itertools.product(sorted(ROLES), Bucket)))
+def test_who_reads_a_bucket_may_decrypt_it_and_tell_gone_from_forbidden(name: str, bucket: Bucket) -> None:
+    """Without ListBucket S3 says 403 of an object that is not there, which is no answer that the services can work with."""
+    role, granted = ROLES[name], BUCKETS.get((name, bucket), "")
+    assert role.may("s3:ListBucket", f"arn:aws:s3:::panoveil-{bucket}") == ("r" in granted)
+    if name != "agent":  # it decrypts the parts of its own multipart uploads
+        assert role.may("kms:Decrypt", f"panoveil-{bucket}-key") == ("r" in granted)
+    assert role.may("kms:GenerateDataKey", f"panoveil-{bucket}-key") == ("w" in granted)
+
+
+def test_no_role_may_anything_everywhere() -> None:
+    for role in ROLES.values():
+        for statement in role.statements:
+            assert all("*" not in action for action in listed(statement["Action"]))
+            assert all(text(on) != "*" for on in listed(statement["Resource"]))
