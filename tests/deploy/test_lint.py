@@ -10,7 +10,9 @@ from tests.deploy.templates import FOLDER
 
 
 def _found(path: Path) -> str:
-    done = subprocess.run([sys.executable, "-m", "cfnlint", str(path)], check=False, capture_output=True, text=True)
+    done = subprocess.run(
+        [str(Path(sys.executable).with_name("cfn-lint")), str(path)], check=False, capture_output=True, text=True
+    )
     return done.stdout + done.stderr
 
 
