@@ -7,7 +7,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && command -v $$p && break; done),python3)
 ARGS ?=
 
-.PHONY: help setup demo test check lint types imports fmt clean
+.PHONY: help setup demo test check lint types imports images fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -46,6 +46,12 @@ types: setup ## mypy, strict
 
 imports: setup ## import-linter: the layers of the house
 	$(RUN)/lint-imports
+
+images: ## Build the services' images with the Docker daemon at hand (panoveil/ingest, panoveil/stitcher, panoveil/anonymizer)
+	@for service in ingest stitcher anonymizer; do \
+	  docker build --quiet --network host --build-arg SERVICE=$$service --tag panoveil/$$service:latest \
+	    --file k8s-or-ecs/images/Dockerfile . || exit 1; \
+	done
 
 fmt: setup ## Format and mend what can be mended
 	$(RUN)/ruff check --fix .

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,10 +55,11 @@ class Stack:
 
 
 @contextlib.asynccontextmanager
-async def running(folder: Path, extra: Mapping[str, str]) -> AsyncIterator[Stack]:
+async def running(folder: Path, extra: Mapping[str, str], services: Iterable[str] = SERVICES) -> AsyncIterator[Stack]:
     """Run the pipeline while the block runs; logs go to `folder`.
 
-    `extra` is added to the services' environment, and all of it to this process's, whose clients then find the servers.
+    `extra` is added to the services' environment, and all of it to this process's, whose clients then find the servers. Of the services
+    only those named are started; whoever names fewer runs the others elsewhere.
     """
     folder.mkdir(parents=True, exist_ok=True)
     server = triton.command(MODELS, TRITON_VENV, folder / "triton")
@@ -72,7 +73,7 @@ async def running(folder: Path, extra: Mapping[str, str]) -> AsyncIterator[Stack
         closing.enter_context(environ(environment))
         stack = Stack(folder, environment, processes, {name: _metrics_url(free_port()) for name in SERVICES}, server)
         await asyncio.to_thread(provision, stack.settings)
-        for name in SERVICES:
+        for name in services:
             _start_service(stack, name)
         await triton.wait_ready(server.http_port, lambda: processes["triton"].running)
         with _announced(environment):
