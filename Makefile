@@ -7,7 +7,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && command -v $$p && break; done),python3)
 ARGS ?=
 
-.PHONY: help setup demo test check lint types imports images fmt clean
+.PHONY: help setup demo test check lint types imports templates images fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -46,6 +46,9 @@ types: setup ## mypy, strict
 
 imports: setup ## import-linter: the layers of the house
 	$(RUN)/lint-imports
+
+templates: setup ## checkov over the CloudFormation templates, in an environment of its own
+	$(UV) tool run --quiet checkov==3.3.30 --directory k8s-or-ecs/cloudformation --framework cloudformation --skip-download --compact --quiet
 
 images: ## Build the services' images with the Docker daemon at hand (panoveil/ingest, panoveil/stitcher, panoveil/anonymizer)
 	@for service in ingest stitcher anonymizer; do \

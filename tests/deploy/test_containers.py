@@ -84,8 +84,8 @@ def _container(service: str, image: str, environment: Mapping[str, str]) -> Dock
     own = {"PANOVEIL_METRICS_HOST": "127.0.0.1", "PANOVEIL_METRICS_PORT": str(free_port()), "PANOVEIL_TABLES": "/tmp/tables"}  # noqa: S108
     container = (
         DockerContainer(image)
-        .with_tmpfs_mount("/tmp", "size=512m")
-        .with_kwargs(  # noqa: S108 - its own
+        .with_tmpfs_mount("/tmp", "size=512m")  # noqa: S108 - its own
+        .with_kwargs(
             network_mode="host",
             read_only=True,
             cap_drop=["ALL"],
