@@ -323,4 +323,5 @@ def _stitched(
         carried=carried,
         carried_elsewhere=elsewhere,
         hold=gate.held(quality, recipe.gate, message.rig_id, message.missing),
+        missing=message.missing,
     )
