@@ -52,11 +52,16 @@ async def handle(message: PanoramaStitched, ports: Ports) -> None:
     `Unavailable` where the detector gives no valid answer: then nothing is written, and the record waits.
     """
     capture_id = CaptureId.parse(message.capture_id)
-    recipe = (await ports.recipe()).model_copy(update={"stitch_recipe_id": message.recipe_id})
+    recipe = await recipe_for(message, ports)
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
         done = await _decided(capture_id, message, recipe, ports)
     await ports.sink.send(Stream.PUBLICATIONS, [Outgoing(message.capture_id, done)])
+
+
+async def recipe_for(message: PanoramaStitched, ports: Ports) -> AnonymizeRecipe:
+    """Return the recipe by which the panorama is anonymised now."""
+    return (await ports.recipe()).model_copy(update={"stitch_recipe_id": message.recipe_id})
 
 
 async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> bytes:
