@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from console import status
-from console.recipes import deeds, document, published
+from console.recipes import deeds, document, pictures, published
+from console.recipes.diff import Change, Diff, diff
 from panoveil.publication import Decision
 from panoveil.runtime import Connections, connect
 
@@ -69,6 +70,70 @@ def list_recipes(drive: OfDrive = None, survey: OfSurvey = None, as_json: AsJson
         _OUT.print(_table(rows))
     else:
         _say("Nothing was published or held yet.")
+
+
+@recipes_app.command("diff")
+def diff_recipes(
+    before: Annotated[str, typer.Argument(metavar="A", help="A recipe: its id, or the beginning of it.")],
+    after: Annotated[str, typer.Argument(metavar="B", help="Another one.")],
+    drive: Annotated[str, typer.Option("--drive", help="What they published of this drive: <survey>/<drive>.")],
+    drawn: Annotated[
+        Path | None, typer.Option("--pictures", help="Write published pictures there, A and B side by side, where boxes differ.")
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, help="With --pictures: at most so many.")] = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Say what B changes against A: boxes gained and lost, publications missing, the share that is hidden, settings that differ.
+
+    A box stands for another of its kind from an intersection over union of 0.3, or where it holds nearly all of it.
+
+    Examples:
+        panoveil recipes diff 9d2e8b 0a1b2c --drive fyn-2026/car7-0601 --pictures looked-at/
+        panoveil recipes diff 9d2e8b 0a1b2c --drive fyn-2026/car7-0601 --json | jq -c 'select(.lost != [])'
+    """
+
+    async def work(world: Connections) -> tuple[Diff, int]:
+        of_drive = await published.read(drive, world.ledger)
+        names = [published.resolve(name, of_drive) for name in (before, after)]
+        found = await diff(of_drive, names[0], names[1], world.ledger)
+        return found, await pictures.write(found, world.blobs, drawn, most) if drawn else 0
+
+    found, count = _connected(work)
+    if as_json:
+        for change in found.changes:
+            typer.echo(json.dumps(change.as_json()))
+        typer.echo(json.dumps(found.totals()))
+    else:
+        _show_diff(found)
+    if drawn:
+        _ERR.print(f"{count} pictures in {drawn}: A on the left, B on the right; gained green, lost red.", soft_wrap=True)
+
+
+def _show_diff(found: Diff) -> None:
+    rows = [_diff_row(change) for change in found.changes if change.gained or change.lost or not (change.before and change.after)]
+    if rows:
+        _OUT.print(_table(rows))
+    totals = found.totals()
+    for name, (old, new) in found.settings.items():
+        _say(f"{name}: {old} → {new}")
+    gained, lost = ((f"{totals[way]['face']} faces and {totals[way]['plate']} plates") for way in ("gained", "lost"))
+    _say(f"{totals['both']} captures published by both: {gained} gained, {lost} lost in {totals['changed']} of them.")
+    _say(f"{totals['only_before']} published by A only, {totals['only_after']} by B only.")
+    if totals["both"]:
+        _say(f"Hidden on average: {totals['share'][0]:.3%} of the picture by A, {totals['share'][1]:.3%} by B.")
+
+
+def _diff_row(change: Change) -> dict[str, Any]:
+    told = change.as_json()
+    return {
+        "capture": change.capture_id.capture,
+        "gained": len(change.gained),
+        "lost": len(change.lost),
+        "boxes": " → ".join("-" if count is None else str(count) for count in told["boxes"]),
+        "hidden": " → ".join("-" if part is None else f"{part:.3%}" for part in told["share"]),
+        "missing": {"before": "in A", "after": "in B", None: ""}[told["missing"]],
+        "why": change.why,
+    }
 
 
 @recipes_app.command("flip")

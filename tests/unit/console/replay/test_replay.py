@@ -81,7 +81,7 @@ async def test_killed_at_any_moment_the_same_again_does_the_rest(first: int, sec
     assert {message.capture_id for message in world.told() if message.recipe_id == world.recipe_id(0.5)} == set(
         map(str, world.captures)
     )
-    kinds = [entry.body["kind"] async for entry in world.ledger.audit_chain(DRIVE)]
+    kinds = [str(entry.body["kind"]) async for entry in world.ledger.audit_chain(DRIVE)]
     assert sorted(kinds) == ["flip"] * 2 + ["publication"] * 4
     assert [pointer.version async for pointer in world.ledger.pointers(DRIVE)] == [2, 2]
 
