@@ -2,11 +2,15 @@
 
 import asyncio
 import contextlib
+import hashlib
 import os
 import signal
+import time
+import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Literal
 
 import cv2
 
@@ -18,15 +22,29 @@ from console.replay.redo import Anonymizing, Operator, Outcome, Redo, Stitching
 from console.replay.report import Event, Found, Listener
 from console.replay.scope import Scope
 from console.replay.source import LedgerSource, Pace
+from panoveil.contracts.messages import CaptureReady, PanoramaStitched, PanoramaStitchedV1, PanoramaStitchedV2, decode
 from panoveil.detection import TritonDetector
 from panoveil.pixels.process import prepare
+from panoveil.quarantine import CONSUMES
 from panoveil.runtime import Connections, connect
-from panoveil.streams import Consumer, Record, RecordSource, RetryPolicy
+from panoveil.streams import (
+    Consumer,
+    KclConfig,
+    KclSource,
+    Limits,
+    Record,
+    RecordSource,
+    RetryPolicy,
+    kept_since,
+    provision_application,
+    retire_application,
+)
 from services.anonymizer import app as anonymizer_app
 from services.anonymizer import handler as anonymizer
 from services.stitcher import app as stitcher_app
 from services.stitcher import handler as stitcher
 
+Origin = Literal["auto", "ledger", "stream"]
 _LOWEST = 19
 _PATIENT = RetryPolicy()
 
@@ -42,16 +60,83 @@ class Wish:
     rate: float | None = None
     parallel: int = 1
     dry_run: bool = False
+    origin: Origin = "auto"
 
 
 async def replay(wish: Wish, hear: Listener) -> bool:
     """Replay all that is meant; say whether it came to its end, or was stopped by a signal: then the same command does the rest."""
     os.nice(_LOWEST)
+    origin = await asyncio.to_thread(origin_of, wish)
     async with connect(wish.recipes.stitcher) as world, opened(wish, world) as redo:
         stopped = asyncio.Event()
-        source = ledger_source(wish, world, hear)
-        await run(wish, source, redo, hear, stopped)
+        if origin == "ledger":
+            await run(wish, ledger_source(wish, world, hear), redo, hear, stopped)
+        else:
+            async with stream_source(wish) as source:
+                await run(wish, source, Streamed(wish.scope, redo, Pace(wish.rate), hear), hear, stopped)
         return not stopped.is_set()
+
+
+def origin_of(wish: Wish) -> Literal["ledger", "stream"]:
+    """Say where messages come from: the stream where only a time is asked for that it still keeps all of, or where that is wished."""
+    if wish.origin != "auto":
+        return wish.origin
+    if not wish.scope.only_time:
+        return "ledger"
+    settings = wish.recipes.stitcher
+    return "stream" if wish.scope.since > kept_since(_stream(wish), settings.region, settings.endpoint_url) else "ledger"
+
+
+def _stream(wish: Wish) -> str:
+    return wish.recipes.stitcher.stream(CONSUMES[wish.stage])
+
+
+@contextlib.asynccontextmanager
+async def stream_source(wish: Wish) -> AsyncIterator[RecordSource]:
+    """Read the stage's stream from the scope's beginning to now, as an application that exists for as long as the block runs."""
+    settings = wish.recipes.stitcher
+    config = KclConfig(
+        application=settings.application(f"replay-{uuid.uuid4().hex[:12]}"),
+        stream_name=_stream(wish),
+        region=settings.region,
+        worker_id="replay",
+        service="replay",
+        endpoint_url=settings.endpoint_url,
+        java=settings.java,
+        limits=Limits(max_in_flight=wish.parallel, max_in_flight_per_shard=wish.parallel),
+        start=wish.scope.since,
+        end=time.time(),
+    )
+    where = (settings.region, settings.endpoint_url)
+    await asyncio.to_thread(provision_application, config.application, config.stream_name, *where, from_time=True)
+    try:
+        yield KclSource(config)
+    finally:
+        await asyncio.to_thread(retire_application, config.application, *where)
+
+
+class Streamed:
+    """Redoes those messages of a stream that are meant, each once however often it was sent."""
+
+    def __init__(self, scope: Scope, redo: Redo, pace: Pace, hear: Listener) -> None:
+        """`hear` is told of each message that is meant."""
+        self._scope, self._redo, self._pace, self._hear = scope, redo, pace, hear
+        self._met: set[bytes] = set()
+
+    async def __call__(self, data: bytes) -> Outcome | None:
+        """Return what came of it, None where it is not meant or came before."""
+        message = decode(data)
+        digest = hashlib.sha256(data).digest()
+        if not isinstance(message, CaptureReady | PanoramaStitched | PanoramaStitchedV1 | PanoramaStitchedV2):
+            return None
+        if digest in self._met or not self._scope.covers(message):
+            return None
+        await self._pace.turn()
+        outcome = await self._redo(data)
+        if digest not in self._met:
+            self._met.add(digest)
+            self._hear(Found(1))
+        return outcome
 
 
 def ledger_source(wish: Wish, world: Connections, hear: Listener) -> RecordSource:
@@ -61,7 +146,12 @@ def ledger_source(wish: Wish, world: Connections, hear: Listener) -> RecordSourc
 
 
 async def run(
-    wish: Wish, source: RecordSource, redo: Redo, hear: Listener, stopped: asyncio.Event, policy: RetryPolicy = _PATIENT
+    wish: Wish,
+    source: RecordSource,
+    redo: Redo | Streamed,
+    hear: Listener,
+    stopped: asyncio.Event,
+    policy: RetryPolicy = _PATIENT,
 ) -> None:
     """Work a source off as a service would: waiting for what is down, trying again what fails, naming what cannot be done."""
     seen: set[str] = set()
@@ -72,7 +162,9 @@ async def run(
         hear(event)
 
     async def handle(record: Record) -> None:
-        heard(await redo(record.data))
+        outcome = await redo(record.data)
+        if outcome is not None:
+            heard(outcome)
 
     consumer = Consumer("replay", source, handle, Failures(heard), policy=policy)
     with _stoppable(consumer.stop, stopped):

@@ -14,7 +14,7 @@ from console import status
 from console.quarantine.selection import parse_time
 from console.recipes import document
 from console.replay import report
-from console.replay.app import Wish
+from console.replay.app import Origin, Wish
 from console.replay.app import replay as replay_all
 from console.replay.inputs import Stage
 from console.replay.redo import Operator
@@ -45,6 +45,14 @@ def replay(
         Path | None,
         typer.Option(help="Settings of the new recipe, as `panoveil recipes show` prints them; else the running ones."),
     ] = None,
+    origin: Annotated[
+        Origin,
+        typer.Option(
+            "--from",
+            help="Where the stage's messages come from: the ledger, which has all there ever were, or the stream, while it keeps them. "
+            "auto: the stream where only --since and --until are given and it reaches back that far.",
+        ),
+    ] = "auto",
     rate: Annotated[float | None, typer.Option(min=0.001, help="At most so many captures a second.")] = None,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="So many captures at a time.")] = 1,
     flip: Annotated[
@@ -78,8 +86,10 @@ def replay(
     """
     scope = _scope(drive, survey, captures or (), since, until, area)
     status.settings()
+    if origin == "stream" and not scope.since:
+        raise typer.BadParameter("--from stream needs --since: from when on to read")
     operator = Operator(by, because, lambda: datetime.now(UTC)) if flip else None
-    wish = Wish(stage, scope, document.read(recipe), operator, rate, parallel, dry_run)
+    wish = Wish(stage, scope, document.read(recipe), operator, rate, parallel, dry_run, origin)
     tally = report.Tally()
     with status.asking(wish.recipes.stitcher):
         whole = _run(wish, tally, as_json=as_json)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.keys import CaptureId
-from panoveil.contracts.messages import CaptureReady, PanoramaStitched, Pose
+from panoveil.contracts.messages import CaptureReady, PanoramaStitched, PanoramaStitchedV1, PanoramaStitchedV2, Pose
 from panoveil.ledger import FAR_FUTURE, Ledger
 
 
@@ -69,7 +69,7 @@ class Scope:
             and (not self.captures or capture_id in self.captures)
         )
 
-    def covers(self, message: CaptureReady | PanoramaStitched) -> bool:
+    def covers(self, message: CaptureReady | PanoramaStitched | PanoramaStitchedV1 | PanoramaStitchedV2) -> bool:
         """Say whether the capture of a message is meant."""
         return (
             self.names(CaptureId.parse(message.capture_id))

@@ -112,3 +112,13 @@ async def test_a_stitched_panorama_that_expired_is_named_and_made_anew(pipeline:
     assert "replay --stage stitcher" in failed["advice"]
     done, totals = await panoveil("replay", "--stage", "stitcher", "--capture", capture_id, "--recipe", str(file))
     assert (totals["redone"], totals["failed"], done["flipped"]) == (1, 0, True)
+
+
+async def test_a_part_of_the_past_is_replayed_from_the_stream(pipeline: Pipeline, old: str, tmp_path: Path) -> None:
+    file = tmp_path / "new.json"
+    file.write_text(json.dumps({"anonymize": {"margin": 0.35}}))
+    stage = ("replay", "--stage", "anonymizer", "--recipe", str(file), "--no-flip")
+    *_, totals = await panoveil(*stage, "--from", "stream", "--since", "2020-01-01", "--drive", DRIVE, "--parallel", "2")
+    assert (totals["redone"], totals["failed"]) == (2, 0)
+    *_, totals = await panoveil(*stage, "--from", "ledger", "--drive", DRIVE)
+    assert (totals["redone"], totals["skipped"], totals["failed"]) == (1, 1, 0)

@@ -7,6 +7,7 @@ accepts `checkpoint` only in between.
 import asyncio
 import base64
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,16 @@ _LEASE_GONE = "ShutdownException"
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told what a session sees: accepted checkpoints, and a shard's age (seconds) with each batch."""
+    """Who is told what a session sees: accepted checkpoints, a shard's age (seconds) with each batch, and how far it has come.
+
+    `passed` hears up to when (epoch seconds) all that had arrived in a shard is worked off.
+    """
 
     checkpointed: Callable[[], None]
     lag: Callable[[str, float], None]
     now: Callable[[], float]
     """Epoch seconds, to age records."""
+    passed: Callable[[str, float], None] = lambda _shard_id, _at: None
 
 
 class Session:
@@ -103,6 +108,7 @@ class Session:
         self._report_lag(records)
         self._shard.offer(records)
         await self._hold()
+        self._report_position(records, at_tip=message.get("millisBehindLatest") == 0)
 
     async def _hold(self) -> None:
         deadline = self._time() + self._limits.hold_seconds
@@ -135,6 +141,8 @@ class Session:
         await self._shard.drain(self._limits.drain_seconds)
         # The last checkpoint says that nobody need read this shard again.
         ended = self._shard.whole and await self._send_checkpoint(None)
+        if ended:
+            self._watch.passed(self.shard_id, math.inf)
         if not ended:
             _log.warning("shard %s: its end is left to the next owner", self.shard_id)
             await self._checkpoint()
@@ -171,6 +179,15 @@ class Session:
             self._watch.lag(self.shard_id, max(0.0, self._watch.now() - records[-1].arrived_at))
         elif not self._shard.held:
             self._watch.lag(self.shard_id, 0.0)
+
+    def _report_position(self, records: list[Record], *, at_tip: bool) -> None:
+        """Batches may have been fetched a while ago, so how far one lags behind says nothing, but for those that do not lag at all."""
+        if self._shard.held:
+            return
+        if at_tip:
+            self._watch.passed(self.shard_id, math.inf)
+        elif records:
+            self._watch.passed(self.shard_id, records[-1].arrived_at)
 
     @staticmethod
     def _time() -> float:
