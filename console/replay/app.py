@@ -22,6 +22,7 @@ from console.replay.redo import Anonymizing, Operator, Outcome, Redo, Stitching
 from console.replay.report import Event, Found, Listener
 from console.replay.scope import Scope
 from console.replay.source import LedgerSource, Pace
+from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import CaptureReady, PanoramaStitched, PanoramaStitchedV1, PanoramaStitchedV2, decode
 from panoveil.detection import TritonDetector
 from panoveil.pixels.process import prepare
@@ -122,21 +123,32 @@ class Streamed:
         """`hear` is told of each message that is meant."""
         self._scope, self._redo, self._pace, self._hear = scope, redo, pace, hear
         self._met: set[bytes] = set()
+        self._told: set[bytes] = set()
 
     async def __call__(self, data: bytes) -> Outcome | None:
         """Return what came of it, None where it is not meant or came before."""
-        message = decode(data)
         digest = hashlib.sha256(data).digest()
-        if not isinstance(message, CaptureReady | PanoramaStitched | PanoramaStitchedV1 | PanoramaStitchedV2):
+        if digest in self._met or not self._is_meant(data):
             return None
-        if digest in self._met or not self._scope.covers(message):
-            return None
-        await self._pace.turn()
-        outcome = await self._redo(data)
-        if digest not in self._met:
-            self._met.add(digest)
+        if digest not in self._told:
+            self._told.add(digest)
             self._hear(Found(1))
-        return outcome
+        self._met.add(digest)  # now: it may come again while this one is worked on
+        try:
+            await self._pace.turn()
+            return await self._redo(data)
+        except BaseException:
+            self._met.discard(digest)
+            raise
+
+    def _is_meant(self, data: bytes) -> bool:
+        """Say so of a message of a capture that is meant; what is none lies in quarantine since it came."""
+        try:
+            message = decode(data)
+        except Rejected:
+            return False
+        kinds = CaptureReady | PanoramaStitched | PanoramaStitchedV1 | PanoramaStitchedV2
+        return isinstance(message, kinds) and self._scope.covers(message)
 
 
 def ledger_source(wish: Wish, world: Connections, hear: Listener) -> RecordSource:

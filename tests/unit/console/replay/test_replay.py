@@ -1,18 +1,24 @@
 """A part of the past again: what is done is not done again, what is killed goes on, what is visible changes only when it may."""
 
+import asyncio
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from console.recipes import deeds, published
-from console.replay.redo import Outcome
-from console.replay.report import Found, line
+from console.recipes.document import running
+from console.replay import app
+from console.replay.redo import Anonymizing, Outcome
+from console.replay.report import Event, Found, line
 from console.replay.scope import Scope
+from console.replay.source import Pace
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, published_key
 from panoveil.contracts.reasons import Reason
 from panoveil.detection import Detections, Images, Kind, RectangleDetector
 from panoveil.ledger import State
-from tests.unit.console.replay.worlds import DRIVE, OPERATOR, STITCH, Killed, Life, World, capture, message_of
+from panoveil.streams import Outgoing, RetryPolicy
+from tests.unit.console.replay.worlds import BEGAN, DRIVE, OPERATOR, STITCH, Heard, Killed, Life, World, capture, message_of
 from tests.unit.services.anonymizer import test_handler as anonymizers
 from tests.unit.services.anonymizer.test_anonymize import Haunted
 
@@ -167,3 +173,45 @@ async def test_a_bug_is_reported_with_its_traceback_after_a_few_attempts(world: 
     assert isinstance(failed, Outcome)
     assert (failed.kind, failed.reason) == ("failed", Reason.HANDLER_FAILED)
     assert "ZeroDivisionError" in failed.traceback
+
+
+async def test_what_a_stream_holds_is_redone_once_each_where_it_is_meant(world: World) -> None:
+    heard = Heard()
+    ports = world.ports(0.5, RectangleDetector(), fills_gaps=False)
+    scope = Scope(since=BEGAN.timestamp() + 1)
+    await world.streams.send(Stream.PANORAMAS, [Outgoing("junk", b"no JSON")])
+    for capture_id in world.captures:
+        sent = Outgoing(str(capture_id), await world.stitched_message(capture_id))
+        await world.streams.send(Stream.PANORAMAS, [sent, sent])
+    source = world.streams.source(Stream.PANORAMAS, "replay", 8, 8)
+
+    def hear(event: Event) -> None:
+        heard(event)
+        if heard.counts.total() == 2:
+            source.stop()
+
+    streamed = app.Streamed(scope, Anonymizing(ports, OPERATOR), Pace(None), hear)
+    wish = app.Wish("anonymizer", scope, running(), OPERATOR)
+    await app.run(wish, source, streamed, hear, asyncio.Event(), RetryPolicy(first_pause=0.0))
+    assert heard.as_json() == {"redone": 2, "skipped": 0, "held": 0, "failed": 0, "flipped": 2}
+    assert heard.events.count(Found(1)) == 2
+    assert await world.current() == [world.recipe_id(margin) for margin in (0.2, 0.5, 0.5)]
+
+
+async def test_a_message_that_fails_at_first_is_tried_again(world: World) -> None:
+    class Late(RectangleDetector):
+        async def detect(self, kind: Kind, images: Images) -> list[Detections]:
+            self.interruptions += 1
+            if self.interruptions == 1:
+                raise ZeroDivisionError
+            self.interruptions = 1
+            return await super().detect(kind, images)
+
+    streamed = app.Streamed(Scope(drive=DRIVE), Anonymizing(world.ports(0.5, Late()), None), Pace(None), Heard())
+    message = await world.stitched_message(capture(0))
+    with pytest.raises(ZeroDivisionError):
+        await streamed(message)
+    again = await streamed(message)
+    assert again is not None
+    assert again.kind == "redone"
+    assert await streamed(message) is None
