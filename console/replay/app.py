@@ -226,6 +226,7 @@ async def opened(wish: Wish, world: Connections) -> AsyncIterator[Redo]:
     settings = wish.recipes.anonymizer
     async with TritonDetector.of(settings) as detector:
         recipe = anonymizer_app.recipe_of(settings, detector)
+        await recipe()  # a service waits for models that are blind at their threshold; here somebody waits for an answer
         ports = anonymizer.Ports(world.blobs, world.ledger, world.sink, detector, recipe, fills_gaps=False)
         anonymizing = Anonymizing(ports, wish.operator)
         if wish.stage == "anonymizer":

@@ -56,9 +56,12 @@ def replay(
     rate: Annotated[float | None, typer.Option(min=0.001, help="At most so many captures a second.")] = None,
     parallel: Annotated[int, typer.Option(min=1, max=64, help="So many captures at a time.")] = 1,
     flip: Annotated[
-        bool,
-        typer.Option("--flip/--no-flip", help="Whether what is verified and published becomes the current publication at once."),
-    ] = True,
+        bool | None,
+        typer.Option(
+            "--flip/--no-flip",
+            help="Whether what is verified and published becomes the current publication at once; unset: where there is a --recipe.",
+        ),
+    ] = None,
     by: Annotated[
         str,
         typer.Option(
@@ -72,7 +75,8 @@ def replay(
     """Run a part of the past again under another recipe, beside live traffic and at the lowest priority.
 
     What the new recipe publishes lies beside the old, and becomes current per panorama once it is verified; with --no-flip nothing
-    visible changes until `panoveil recipes flip`. What a recipe did before is not done again, so a replay that was stopped or killed
+    visible changes until `panoveil recipes flip`. Without --recipe the running one does what it has not done yet: a panorama that is
+    damaged or gone is stitched anew, what was never published is, and what is current stays so. What a recipe did before is not done again, so a replay that was stopped or killed
     goes on with the same command. A panorama that the new recipe holds keeps its old publication.
 
     Exit code 0: all redone, skipped or held; 65: some failed, each with its sentence; 130: stopped before its end.
@@ -88,7 +92,8 @@ def replay(
     status.settings()
     if origin == "stream" and not scope.since:
         raise typer.BadParameter("--from stream needs --since: from when on to read")
-    operator = Operator(by, because, lambda: datetime.now(UTC)) if flip else None
+    wanted = recipe is not None if flip is None else flip
+    operator = Operator(by, because, lambda: datetime.now(UTC)) if wanted else None
     wish = Wish(stage, scope, document.read(recipe), operator, rate, parallel, dry_run, origin)
     tally = report.Tally()
     with status.asking(wish.recipes.stitcher):

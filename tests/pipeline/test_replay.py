@@ -112,6 +112,8 @@ async def test_a_stitched_panorama_that_expired_is_named_and_made_anew(pipeline:
     assert "replay --stage stitcher" in failed["advice"]
     done, totals = await panoveil("replay", "--stage", "stitcher", "--capture", capture_id, "--recipe", str(file))
     assert (totals["redone"], totals["failed"], done["flipped"]) == (1, 0, True)
+    *_, totals = await panoveil("replay", "--stage", "stitcher", "--capture", capture_id)
+    assert (totals["skipped"], totals["flipped"]) == (1, 0)
 
 
 async def test_a_part_of_the_past_is_replayed_from_the_stream(pipeline: Pipeline, old: str, tmp_path: Path) -> None:
