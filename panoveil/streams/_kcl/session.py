@@ -50,6 +50,7 @@ class Session:
         self._checkpointed: str | None = None
         self._next_checkpoint = 0.0
         self._stopping = False
+        self._position = -math.inf
         self._answers = {
             "initialize": self._initialize,
             "processRecords": self._process,
@@ -106,9 +107,11 @@ class Session:
     async def _process(self, message: dict[str, Any]) -> None:
         records = [_record(self.shard_id, entry) for entry in message["records"]]
         self._report_lag(records)
+        self._report_position()  # before: of a stream that is busy something is always under way after a batch
         self._shard.offer(records)
         await self._hold()
-        self._report_position(records, at_tip=message.get("millisBehindLatest") == 0)
+        self._position = max(self._position, _position(records, message.get("millisBehindLatest")))
+        self._report_position()
 
     async def _hold(self) -> None:
         deadline = self._time() + self._limits.hold_seconds
@@ -180,18 +183,21 @@ class Session:
         elif not self._shard.held:
             self._watch.lag(self.shard_id, 0.0)
 
-    def _report_position(self, records: list[Record], *, at_tip: bool) -> None:
-        """Batches may have been fetched a while ago, so how far one lags behind says nothing, but for those that do not lag at all."""
-        if self._shard.held:
-            return
-        if at_tip:
-            self._watch.passed(self.shard_id, math.inf)
-        elif records:
-            self._watch.passed(self.shard_id, records[-1].arrived_at)
+    def _report_position(self) -> None:
+        if not self._shard.held:
+            self._watch.passed(self.shard_id, self._position)
 
     @staticmethod
     def _time() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _position(records: list[Record], behind: object) -> float:
+    """Return how far a batch brings its shard (epoch seconds): to its last record, to the tip where nothing lay ahead.
+
+    A batch may have been fetched a while ago, so how far one lags behind says nothing else.
+    """
+    return math.inf if behind == 0 else records[-1].arrived_at if records else -math.inf
 
 
 def _record(shard_id: str, entry: dict[str, Any]) -> Record:

@@ -18,7 +18,7 @@ from panoveil.streams._kcl.gateway import Gateway
 from panoveil.streams._kcl.java import find_java, kcl_jars
 from panoveil.streams._kcl.preflight import check_stream, shards_of
 from panoveil.streams._kcl.session import Watch
-from panoveil.streams._port import Work
+from panoveil.streams._port import Record, Work
 
 _log = logging.getLogger("panoveil.streams.kcl")
 _SHUTDOWN_GRACE = 9.0
@@ -54,7 +54,7 @@ class KclSource:
         await self._wait_for_stream()
         if self._config.end is not None:  # what a shard holds that comes into being later arrived after the end
             self._to_pass = set(await asyncio.to_thread(self._list_shards, self._config))
-        gateway = Gateway(work, self._config.limits, self._watch())
+        gateway = Gateway(self._in_part(work), self._config.limits, self._watch())
         async with _listening(gateway, self._config) as folder:
             failures = 0
             while not self._stop.is_set():
@@ -126,6 +126,18 @@ class KclSource:
         return Watch(
             checkpointed=telemetry.CHECKPOINTS.labels(service).inc, lag=self._set_lag, now=time.time, passed=self._set_passed
         )
+
+    def _in_part(self, work: Work) -> Work:
+        """Leave alone what arrived after the end."""
+        end = self._config.end
+        if end is None:
+            return work
+
+        async def worked(record: Record) -> None:
+            if record.arrived_at <= end:
+                await work(record)
+
+        return worked
 
     def _set_passed(self, shard_id: str, at: float) -> None:
         """Stop once no shard is left that may hold something from before the end."""
