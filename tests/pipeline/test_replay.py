@@ -13,8 +13,9 @@ import pytest_asyncio
 
 from console.audit import verify
 from console.demo.drives import existing_drive
+from panoveil import publication
 from panoveil.contracts.keys import Bucket, CaptureId, current_key, stitched_key
-from panoveil.contracts.messages import CurrentPublication
+from panoveil.contracts.messages import CurrentPublication, PanoramaPublished
 from panoveil.ledger import State
 from simulator.drive import photograph
 from simulator.rigs import demo_rig
@@ -124,3 +125,26 @@ async def test_a_part_of_the_past_is_replayed_from_the_stream(pipeline: Pipeline
     assert (totals["redone"], totals["failed"]) == (2, 0)
     *_, totals = await panoveil(*stage, "--from", "ledger", "--drive", DRIVE)
     assert (totals["redone"], totals["skipped"], totals["failed"]) == (1, 1, 0)
+
+
+async def test_a_replay_that_is_killed_goes_on_where_it_was(pipeline: Pipeline, old: str, tmp_path: Path) -> None:
+    file = tmp_path / "new.json"
+    file.write_text(json.dumps({"anonymize": {"margin": 0.45}}))
+    again = ("replay", "--stage", "anonymizer", "--drive", DRIVE, "--recipe", str(file))
+    command = [sys.executable, "-m", "console", *again, "--rate", "0.01", "--json"]
+    killed = await asyncio.create_subprocess_exec(*command, env=dict(os.environ), stdout=subprocess.PIPE)
+    assert killed.stdout is not None
+    assert json.loads(await killed.stdout.readline())["outcome"] == "redone"
+    killed.kill()
+    await killed.wait()
+    *_, totals = await panoveil(*again)
+    assert (totals["redone"], totals["skipped"], totals["flipped"]) == (1, 1, 1)
+    assert len(await current(pipeline)) == len({one.stitch_recipe_id for one in await behind(pipeline)})
+
+
+async def behind(pipeline: Pipeline) -> list[PanoramaPublished]:
+    """The drive's current publications."""
+    return [
+        await publication.published(pointer.capture_id, pointer.recipe_id, pipeline.world.blobs)
+        async for pointer in pipeline.world.ledger.pointers(DRIVE)
+    ]

@@ -12,6 +12,7 @@ from panoveil.streams import (
     KclSource,
     Outgoing,
     Record,
+    kept_since,
     kinesis_sink,
     provision_application,
     provision_streams,
@@ -74,3 +75,8 @@ async def test_an_empty_stream_is_read_to_its_end(emulator: str) -> None:
 def test_retiring_what_is_not_there_is_no_error(emulator: str) -> None:
     retire_application("part-of-nothing", REGION, emulator)
     assert "part-of-nothing" not in Part(emulator).tables
+
+
+def test_a_stream_says_since_when_it_keeps_its_records(emulator: str) -> None:
+    part, week = Part(emulator), 168 * 3600
+    assert time.time() - week - 60 < kept_since(part.name, REGION, emulator) <= time.time() - week

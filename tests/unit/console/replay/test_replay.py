@@ -215,3 +215,22 @@ async def test_a_message_that_fails_at_first_is_tried_again(world: World) -> Non
     assert again is not None
     assert again.kind == "redone"
     assert await streamed(message) is None
+
+
+@pytest.mark.parametrize(
+    ("origin", "scope", "expected"),
+    [
+        ("auto", Scope(since=2000.0), "stream"),
+        ("auto", Scope(since=2000.0, until=3000.0), "stream"),
+        ("auto", Scope(since=500.0), "ledger"),
+        ("auto", Scope(until=3000.0), "ledger"),
+        ("auto", Scope(since=2000.0, drive=DRIVE), "ledger"),
+        ("stream", Scope(since=500.0, drive=DRIVE), "stream"),
+        ("ledger", Scope(since=2000.0), "ledger"),
+    ],
+)
+def test_the_stream_is_read_where_only_a_time_is_asked_for_that_it_keeps(
+    origin: app.Origin, scope: Scope, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "kept_since", lambda *_: 1000.0)
+    assert app.origin_of(app.Wish("anonymizer", scope, running(), None, origin=origin)) == expected
