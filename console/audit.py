@@ -14,15 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from console import status
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Misconfigured, Rejected
 from panoveil.contracts.keys import BlobRef, Bucket
+from panoveil.contracts.messages import CurrentPublication
 from panoveil.ledger import AuditEntry, AuditHead, Ledger, export_lines, read_export, verify_chain
 from panoveil.runtime import Connections, connect
 from panoveil.settings import Settings
 
 _AT_ONCE = 8
+_POINTER = "/current.json"
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,21 @@ async def _object_faults(blobs: Blobs, promised: Mapping[str, Promise], there: I
             return await _object_fault(blobs, key, promise)
 
     faults = await asyncio.gather(*(fault(key, promise) for key, promise in promised.items()))
-    return [text for text in faults if text] + [f"no entry says that {key} was published" for key in there if key not in promised]
+    pointers = [key for key in there if key.endswith(_POINTER)]
+    faults += await asyncio.gather(*(_pointer_fault(blobs, key, promised) for key in pointers))
+    stray = [key for key in there if key not in promised and key not in pointers]
+    return [text for text in faults if text] + [f"no entry says that {key} was published" for key in stray]
+
+
+async def _pointer_fault(blobs: Blobs, key: str, promised: Mapping[str, Promise]) -> str:
+    """Judge a `current.json`: what it points to must be what the chain says was published."""
+    try:
+        current = CurrentPublication.model_validate_json(await blobs.get(BlobRef(Bucket.PUBLISHED, key)))
+    except (Rejected, ValidationError):
+        return f"{key} does not say which publication is the current one"
+    promise = promised.get(current.key)
+    whole = promise is not None and promise.sha256 == current.sha256 and current.key.startswith(key.removesuffix(_POINTER) + "/")
+    return "" if whole else f"{key} points to {current.key}, which no entry says was published so"
 
 
 async def _object_fault(blobs: Blobs, key: str, promise: Promise) -> str:

@@ -25,6 +25,8 @@ from console.evaluate.result import Result
 from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
 from console.quarantine.cli import quarantine_app
+from console.recipes.cli import recipes_app
+from console.replay.cli import replay
 from console.rigs.cli import rig_app
 from console.stack import stack as stacks
 from panoveil.contracts.recipe import Obfuscator
@@ -37,6 +39,8 @@ app = typer.Typer(
 )
 app.add_typer(rig_app, name="rig")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(recipes_app, name="recipes")
+app.command("replay")(replay)
 audit_app = typer.Typer(
     no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
 )

@@ -121,4 +121,26 @@ class QuarantineDecision(_Entry):
         return "/".join((self.kind, self.action, self.capture_id, self.entry_id, str(self.times)))
 
 
-Audited = Annotated[Publication | Hold | OperatorAction | QuarantineDecision, Field(discriminator="kind")]
+class Flip(_Entry):
+    """Somebody decided that another publication of a capture is the current one.
+
+    `recipe_id` made it, `instead_of` the one that was current. `place` is which change of the pointer this is to be: where several
+    were decided for the same place, one came about, and the ledger knows which; the others have an entry for a later place, or gave up.
+    """
+
+    kind: Literal["flip"] = "flip"
+    action: Literal["flip", "rollback"] = "flip"
+    by: Name
+    because: str = Field(min_length=1, max_length=500, description="goes to auditors: it names nobody and no place")
+    capture_id: str
+    recipe_id: str
+    instead_of: str | None
+    place: int = Field(ge=1)
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt to come to this decision."""
+        return "/".join((self.kind, self.capture_id, str(self.place), self.recipe_id))
+
+
+Audited = Annotated[Publication | Hold | OperatorAction | QuarantineDecision | Flip, Field(discriminator="kind")]

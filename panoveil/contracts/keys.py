@@ -103,6 +103,11 @@ def publication_key(capture_id: str, recipe_id: str) -> BlobRef:
     return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.json")
 
 
+def current_key(capture_id: str) -> BlobRef:
+    """The small JSON that says which of a capture's publications is the current one, for readers without the ledger."""
+    return BlobRef(Bucket.PUBLISHED, f"{capture_id}/current.json")
+
+
 def rig_key(rig_id: str) -> BlobRef:
     """A rig's calibration."""
     return BlobRef(Bucket.REGISTRY, f"rigs/{rig_id}.json")

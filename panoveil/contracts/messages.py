@@ -210,7 +210,7 @@ class PanoramaStitched(_Stitched):
 
     `carried` is what was found in the frames: all of it, or none where `carried_elsewhere` says where all of it lies. Whether the
     frames were looked at is the recipe's; a consumer that cannot use what is carried must refuse the message. `hold` is why the
-    recipe's quality gate lets nobody publish it.
+    recipe's quality gate lets nobody publish it. `missing` are the lenses that had no frame: the whole capture may still follow.
     """
 
     type: Literal["panorama.stitched"] = "panorama.stitched"
@@ -219,6 +219,7 @@ class PanoramaStitched(_Stitched):
     carried: tuple[CarriedBox, ...]
     carried_elsewhere: CarriedBoxes | None
     hold: QualityHold | None
+    missing: tuple[Name, ...] = Field(default=(), exclude_if=_none)
 
 
 class PanoramaStitchedV2(_Stitched):
@@ -261,6 +262,21 @@ class PanoramaPublished(_Frozen):
     height: int = Field(gt=0)
     boxes: tuple[PanoramaBox, ...]
     verification_rounds: int = Field(ge=1)
+
+
+class CurrentPublication(_Frozen):
+    """`current.json` in the published bucket: which of a capture's publications is the current one. No message of a stream.
+
+    `key` is the panorama's, `publication` that of the `panorama.published` beside it.
+    """
+
+    type: Literal["publication.current"] = "publication.current"
+    version: Literal[1] = 1
+    capture_id: str
+    recipe_id: str
+    key: str
+    sha256: Sha256
+    publication: str
 
 
 class PanoramaHeld(_Frozen):

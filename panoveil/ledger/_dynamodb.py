@@ -4,6 +4,7 @@ pk               sk                                   attributes
 survey/drive     object/<capture>/<name>              etag, size
 survey/drive     state/<capture>                      state, reason, detail, since, alarm, score (where there is one)
 survey/drive     stage/<capture>/<stage>/<recipe>     message
+survey/drive     current/<capture>                    recipe, since, version, previous (where there is one)
 survey/drive     quarantine/<capture>/<entry>         entry, version
 survey/drive     audit/<sequence, 12 digits>          body, previous, hash
 survey/drive     audited/<once>                       sequence
@@ -35,7 +36,18 @@ from panoveil.aws import PATIENT, Expecting, Patience, open_client, plain_client
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger._chain import AuditEntry, AuditHead, canonical, link
-from panoveil.ledger._port import ANYWHERE, FAR_FUTURE, MAY_FOLLOW, UNGRADED, CaptureState, Grade, SeenObject, State
+from panoveil.ledger._port import (
+    ANYWHERE,
+    FAR_FUTURE,
+    MAY_FOLLOW,
+    UNGRADED,
+    CaptureState,
+    Finished,
+    Grade,
+    Pointer,
+    SeenObject,
+    State,
+)
 from panoveil.ledger._quarantined import Fate, QuarantineEntry
 
 if TYPE_CHECKING:
@@ -50,6 +62,8 @@ _SEQUENCE = re.compile(r"audit/([0-9]{12})")
 _AUDIT_ATTEMPTS = 200
 _INDEX = "queues"
 _QUARANTINE = "quarantine"
+_STAGE = "stage"
+_CURRENT = "current"
 _LANES = 8
 _REMEMBERED = 10_000
 
@@ -133,6 +147,39 @@ class DynamoLedger:
             return message
         winner = await self.finished(capture_id, stage, recipe_id)
         return message if winner is None else winner
+
+    async def messages(self, drive_id: str, stage: str, capture: str | None = None) -> AsyncIterator[Finished]:
+        """See `Ledger`."""
+        async for item in self._query(drive_id, f"{_STAGE}/" if capture is None else f"{_STAGE}/{capture}/{stage}/"):
+            found = _finished(item)
+            if found.stage == stage:
+                yield found
+
+    async def current(self, capture_id: CaptureId) -> Pointer | None:
+        """See `Ledger`."""
+        item = await self._get(_key(capture_id, _CURRENT))
+        return _pointer(item) if item else None
+
+    async def point(self, capture_id: CaptureId, recipe_id: str, *, expected: Pointer | None, back: bool = False) -> bool:
+        """See `Ledger`."""
+        previous = None if expected is None or back else expected.recipe_id
+        to = Pointer(capture_id, recipe_id, previous, self._clock(), expected.version + 1 if expected else 1)
+        condition: dict[str, Any] = {"ConditionExpression": _ABSENT}
+        if expected is not None:
+            condition = {
+                "ConditionExpression": "#version = :before",
+                "ExpressionAttributeNames": {"#version": "version"},
+                "ExpressionAttributeValues": {":before": {"N": str(expected.version)}},
+            }
+        with Expecting(_CONDITION_FAILED):
+            await self._put(_pointer_item(to), **condition)
+            return True
+        return False
+
+    async def pointers(self, drive_id: str) -> AsyncIterator[Pointer]:
+        """See `Ledger`."""
+        async for item in self._query(drive_id, f"{_CURRENT}/"):
+            yield _pointer(item)
 
     async def drives(self) -> AsyncIterator[str]:
         """See `Ledger`."""
@@ -373,6 +420,30 @@ _QUEUES: Any = {
 
 def _key(capture_id: CaptureId, kind: str, *parts: str) -> Item:
     return {"pk": {"S": capture_id.drive_id}, "sk": {"S": "/".join((kind, capture_id.capture, *parts))}}
+
+
+def _capture_of(item: Item) -> CaptureId:
+    return CaptureId.parse(f"{item['pk']['S']}/{item['sk']['S'].split('/')[1]}")
+
+
+def _finished(item: Item) -> Finished:
+    stage, recipe_id = item["sk"]["S"].split("/")[2:]
+    return Finished(_capture_of(item), stage, recipe_id, bytes(item["message"]["B"]))
+
+
+def _pointer(item: Item) -> Pointer:
+    previous = item["previous"]["S"] if "previous" in item else None
+    return Pointer(_capture_of(item), item["recipe"]["S"], previous, float(item["since"]["N"]), int(item["version"]["N"]))
+
+
+def _pointer_item(to: Pointer) -> Item:
+    return {
+        **_key(to.capture_id, _CURRENT),
+        "recipe": {"S": to.recipe_id},
+        "since": {"N": repr(to.at)},
+        "version": {"N": str(to.version)},
+        **({} if to.previous is None else {"previous": {"S": to.previous}}),
+    }
 
 
 async def _seen_objects(items: AsyncIterator[Item]) -> AsyncIterator[SeenObject]:

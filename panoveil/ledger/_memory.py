@@ -7,7 +7,18 @@ from dataclasses import replace
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger._chain import AuditEntry, AuditHead, link
-from panoveil.ledger._port import ANYWHERE, FAR_FUTURE, MAY_FOLLOW, UNGRADED, CaptureState, Grade, SeenObject, State
+from panoveil.ledger._port import (
+    ANYWHERE,
+    FAR_FUTURE,
+    MAY_FOLLOW,
+    UNGRADED,
+    CaptureState,
+    Finished,
+    Grade,
+    Pointer,
+    SeenObject,
+    State,
+)
 from panoveil.ledger._quarantined import QuarantineEntry
 
 
@@ -20,6 +31,7 @@ class MemoryLedger:
         self._objects: dict[CaptureId, dict[str, SeenObject]] = {}
         self._states: dict[CaptureId, CaptureState] = {}
         self._finished: dict[tuple[CaptureId, str, str], bytes] = {}
+        self._pointers: dict[CaptureId, Pointer] = {}
         self._chains: dict[str, list[AuditEntry]] = {}
         self._audited: dict[tuple[str, str], AuditEntry] = {}
         self._entries: dict[tuple[str, str], QuarantineEntry] = {}
@@ -60,6 +72,37 @@ class MemoryLedger:
         """See `Ledger`."""
         self._answer()
         return self._finished.setdefault((capture_id, stage, recipe_id), message)
+
+    async def messages(self, drive_id: str, stage: str, capture: str | None = None) -> AsyncIterator[Finished]:
+        """See `Ledger`."""
+        self._answer()
+        found = [Finished(*key, message) for key, message in self._finished.items() if key[1] == stage]
+        for one in sorted(found, key=lambda one: (one.capture_id.capture, one.recipe_id)):
+            if one.capture_id.drive_id == drive_id and capture in {None, one.capture_id.capture}:
+                yield one
+
+    async def current(self, capture_id: CaptureId) -> Pointer | None:
+        """See `Ledger`."""
+        self._answer()
+        return self._pointers.get(capture_id)
+
+    async def point(self, capture_id: CaptureId, recipe_id: str, *, expected: Pointer | None, back: bool = False) -> bool:
+        """See `Ledger`."""
+        self._answer()
+        there = self._pointers.get(capture_id)
+        if (there and there.version) != (expected and expected.version):
+            return False
+        previous = None if there is None or back else there.recipe_id
+        version = there.version + 1 if there else 1
+        self._pointers[capture_id] = Pointer(capture_id, recipe_id, previous, self._clock(), version)
+        return True
+
+    async def pointers(self, drive_id: str) -> AsyncIterator[Pointer]:
+        """See `Ledger`."""
+        self._answer()
+        of_drive = [pointer for pointer in self._pointers.values() if pointer.capture_id.drive_id == drive_id]
+        for pointer in sorted(of_drive, key=lambda pointer: pointer.capture_id.capture):
+            yield pointer
 
     async def drives(self) -> AsyncIterator[str]:
         """See `Ledger`."""

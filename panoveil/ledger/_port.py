@@ -81,6 +81,31 @@ class CaptureState:
     grade: Grade = UNGRADED
 
 
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """Which of a capture's publications is the current one: the recipe it was made by.
+
+    `previous` is the recipe that was current before, to roll back to; None where there is none, and after a roll back. `at` is when it
+    came to be so, epoch seconds. `version` counts the changes, from 1.
+    """
+
+    capture_id: CaptureId
+    recipe_id: str
+    previous: str | None
+    at: float
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A stage's output for a capture: the message that it sent for a recipe, or whatever else it noted."""
+
+    capture_id: CaptureId
+    stage: str
+    recipe_id: str
+    message: bytes
+
+
 class Ledger(Protocol):
     """The one memory all services share.
 
@@ -114,6 +139,26 @@ class Ledger(Protocol):
 
     async def finish(self, capture_id: CaptureId, stage: str, recipe_id: str, message: bytes) -> bytes:
         """Note that the stage's output is written; the first caller wins. Return the message to send: the winner's."""
+        ...
+
+    def messages(self, drive_id: str, stage: str, capture: str | None = None) -> AsyncIterator[Finished]:
+        """Yield what a stage finished of a drive, or of one of its captures, ordered by capture and recipe, as of about a second ago."""
+        ...
+
+    async def current(self, capture_id: CaptureId) -> Pointer | None:
+        """Return which publication is the current one, as of now; None where nothing was ever published."""
+        ...
+
+    async def point(self, capture_id: CaptureId, recipe_id: str, *, expected: Pointer | None, back: bool = False) -> bool:
+        """Make a recipe's publication the current one where the pointer still is as `expected` (None: where there is none).
+
+        False where somebody moved it, also where they moved it to and fro, so that whoever decides knows what was decided before.
+        What was current becomes `previous`, but not of a pointer moved `back`: rolling back twice does not go forward again.
+        """
+        ...
+
+    def pointers(self, drive_id: str) -> AsyncIterator[Pointer]:
+        """Yield the pointers of a drive's captures, ordered by capture, as of about a second ago."""
         ...
 
     def drives(self) -> AsyncIterator[str]:

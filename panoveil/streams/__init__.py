@@ -11,7 +11,7 @@ from panoveil.streams._kcl.source import KclSource
 from panoveil.streams._kinesis import KinesisSink, Resend, kinesis_sink
 from panoveil.streams._memory import MemorySource, MemoryStreams
 from panoveil.streams._port import Outgoing, Record, RecordSink, RecordSource, Work
-from panoveil.streams._provision import provision_application, provision_streams
+from panoveil.streams._provision import kept_since, provision_application, provision_streams, retire_application
 from panoveil.streams.consumer import Consumer, Handler, Quarantine
 
 __all__ = [
@@ -32,7 +32,9 @@ __all__ = [
     "RetryPolicy",
     "Work",
     "find_java",
+    "kept_since",
     "kinesis_sink",
     "provision_application",
     "provision_streams",
+    "retire_application",
 ]

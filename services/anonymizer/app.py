@@ -45,7 +45,12 @@ def recipe_of(settings: AnonymizerSettings, detector: TritonDetector) -> Callabl
 
 
 def _stitched(record: Record) -> PanoramaStitched:
-    message = decode(record.data)
+    return stitched(record.data)
+
+
+def stitched(data: bytes) -> PanoramaStitched:
+    """Read a message of any version as today's, or raise `Rejected(UNKNOWN_MESSAGE)`."""
+    message = decode(data)
     if isinstance(message, PanoramaStitchedV1 | PanoramaStitchedV2):
         return message.upgraded()
     if not isinstance(message, PanoramaStitched):

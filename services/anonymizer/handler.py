@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from panoveil import telemetry
+from panoveil import publication, telemetry
 from panoveil.blobs import Blobs
 from panoveil.contracts.audit import Audited, AuditedObject, Hold, Publication, Verification
 from panoveil.contracts.errors import Rejected
@@ -33,13 +33,17 @@ Outcome = PanoramaPublished | PanoramaHeld
 
 @dataclass(frozen=True)
 class Ports:
-    """What the handler needs of the world. `recipe` names the models that the detector serves, so it is asked for, not known."""
+    """What the handler needs of the world. `recipe` names the models that the detector serves, so it is asked for, not known.
+
+    A capture that has more of its frames than the current publication takes its place, unless `fills_gaps` is false.
+    """
 
     blobs: Blobs
     ledger: Ledger
     sink: RecordSink
     detector: Detector
     recipe: Callable[[], Awaitable[AnonymizeRecipe]]
+    fills_gaps: bool = True
 
 
 async def handle(message: PanoramaStitched, ports: Ports) -> None:
@@ -48,11 +52,16 @@ async def handle(message: PanoramaStitched, ports: Ports) -> None:
     `Unavailable` where the detector gives no valid answer: then nothing is written, and the record waits.
     """
     capture_id = CaptureId.parse(message.capture_id)
-    recipe = (await ports.recipe()).model_copy(update={"stitch_recipe_id": message.recipe_id})
+    recipe = await recipe_for(message, ports)
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
         done = await _decided(capture_id, message, recipe, ports)
     await ports.sink.send(Stream.PUBLICATIONS, [Outgoing(message.capture_id, done)])
+
+
+async def recipe_for(message: PanoramaStitched, ports: Ports) -> AnonymizeRecipe:
+    """Return the recipe by which the panorama is anonymised now."""
+    return (await ports.recipe()).model_copy(update={"stitch_recipe_id": message.recipe_id})
 
 
 async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> bytes:
@@ -67,7 +76,20 @@ async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: Ano
     else:
         outcome, evidence = adopted, _publication(message, recipe, adopted)
     await note(ports.ledger, evidence)
+    if isinstance(outcome, PanoramaPublished):
+        await _point_to(outcome, message, ports)
     return await _settle(message, recipe, outcome, ports)
+
+
+async def _point_to(outcome: PanoramaPublished, message: PanoramaStitched, ports: Ports) -> None:
+    """Make it the current publication where it is the first, or where the current one lacks lenses that this one has."""
+    capture_id = CaptureId.parse(outcome.capture_id)
+    pointer = await publication.first(capture_id, outcome.recipe_id, ports.ledger, ports.blobs)
+    if pointer.recipe_id == outcome.recipe_id or not ports.fills_gaps:
+        return
+    if frozenset(message.missing) < await publication.missing(pointer, ports.ledger, ports.blobs):
+        why = publication.Decision(STAGE, "Frames that the current publication was made without have come.", datetime.now(UTC))
+        await publication.replace(pointer, outcome.recipe_id, why, ports.ledger, ports.blobs)
 
 
 async def _adopted(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> PanoramaPublished | None:
@@ -153,6 +175,7 @@ async def _hold(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Held
     """Take back what an attempt may have put that crashed before its end: what is held is not published."""
     await ports.blobs.delete(published_key(message.capture_id, recipe.recipe_id))
     await ports.blobs.delete(publication_key(message.capture_id, recipe.recipe_id))
+    await publication.untell(message.capture_id, recipe.recipe_id, ports.blobs)
     return PanoramaHeld(capture_id=message.capture_id, recipe_id=recipe.recipe_id, reason=result.reason, detail=result.detail)
 
 

@@ -141,13 +141,19 @@ async def handle(message: CaptureReady, ports: Ports) -> None:
     `Unavailable` where the recipe wants the frames looked at and the detector gives no valid answer: then nothing is written.
     """
     capture_id = CaptureId.parse(message.capture_id)
-    recipe = await ports.recipe()
-    if message.missing:  # another output than the whole capture's, should the frames come after all
-        recipe = recipe.model_copy(update={"without": tuple(sorted(message.missing))})
+    recipe = await recipe_for(message, ports)
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
         done = await _stitch_and_store(capture_id, message, recipe, ports)
     await ports.sink.send(Stream.PANORAMAS, [Outgoing(message.capture_id, done)])
+
+
+async def recipe_for(message: CaptureReady, ports: Ports) -> StitchRecipe:
+    """Return the recipe by which the capture is stitched now."""
+    recipe = await ports.recipe()
+    if message.missing:  # another output than the whole capture's, should the frames come after all
+        return recipe.model_copy(update={"without": tuple(sorted(message.missing))})
+    return recipe
 
 
 async def _stitch_and_store(capture_id: CaptureId, message: CaptureReady, recipe: StitchRecipe, ports: Ports) -> bytes:
@@ -323,4 +329,5 @@ def _stitched(
         carried=carried,
         carried_elsewhere=elsewhere,
         hold=gate.held(quality, recipe.gate, message.rig_id, message.missing),
+        missing=message.missing,
     )

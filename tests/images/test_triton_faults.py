@@ -121,7 +121,8 @@ class World:
                 group.create_task(one(number))
 
     async def published(self) -> list[str]:
-        return [blob.ref.key async for blob in self.blobs.list(Bucket.PUBLISHED)]
+        keys = [blob.ref.key async for blob in self.blobs.list(Bucket.PUBLISHED)]
+        return [key for key in keys if not key.endswith("/current.json")]
 
     async def require_all_published_and_clean(self, count: int = COUNT) -> None:
         told = [decode(record.data) for record in self.streams.records(Stream.PUBLICATIONS)]

@@ -25,6 +25,7 @@ from panoveil.ledger import (
     Grade,
     Ledger,
     MemoryLedger,
+    Pointer,
     QuarantineEntry,
     SeenObject,
     State,
@@ -289,6 +290,10 @@ async def _all_unavailable(store: Ledger) -> None:
         store.kept("dk/d1", "c1/1"),
         anext(aiter(store.quarantined())),
         anext(aiter(store.quarantined_of("dk/d1"))),
+        anext(aiter(store.messages("dk/d1", "stitcher"))),
+        store.current(C1),
+        store.point(C1, "r1", expected=None),
+        anext(aiter(store.pointers("dk/d1"))),
     ):
         with pytest.raises(Unavailable) as caught:
             await attempt
@@ -430,3 +435,80 @@ async def test_a_table_of_before_there_was_an_index_gets_it_and_what_was_receivi
         provision_table(table, REGION, emulator)
     async with DynamoLedger(table, REGION, emulator) as store:
         assert await receiving(store) == {C1}
+
+
+async def messages(ledger: Ledger, stage: str, capture: str | None = None) -> list[tuple[str, str, bytes]]:
+    found = [one async for one in ledger.messages("dk/d1", stage, capture)]
+    assert {one.stage for one in found} <= {stage}
+    assert {one.capture_id.drive_id for one in found} <= {"dk/d1"}
+    return [(one.capture_id.capture, one.recipe_id, one.message) for one in found]
+
+
+async def test_a_drives_messages_are_those_of_a_stage_by_capture_and_recipe(ledger: Ledger) -> None:
+    c10, elsewhere = CaptureId("dk", "d1", "c10"), CaptureId("dk", "d10", "c1")
+    for capture_id, stage, recipe in (
+        (C2, "ingest", "1"), (C1, "stitcher", "r2"), (C1, "stitcher", "r1"), (c10, "stitcher", "r1"),
+        (C1, "stitcher.light", "r1"), (elsewhere, "stitcher", "r1"),
+    ):  # fmt: skip
+        await ledger.finish(capture_id, stage, recipe, f"{capture_id} {stage} {recipe}".encode())
+    assert await messages(ledger, "ingest") == [("c2", "1", b"dk/d1/c2 ingest 1")]
+    assert [one[:2] for one in await messages(ledger, "stitcher")] == [("c1", "r1"), ("c1", "r2"), ("c10", "r1")]
+    assert [one[:2] for one in await messages(ledger, "stitcher", "c1")] == [("c1", "r1"), ("c1", "r2")]
+    assert await messages(ledger, "anonymizer") == []
+
+
+async def pointed(ledger: Ledger, recipe_id: str, *, back: bool = False) -> Pointer:
+    """The pointer of C1 after it was moved there from where it is."""
+    assert await ledger.point(C1, recipe_id, expected=await ledger.current(C1), back=back)
+    found = await ledger.current(C1)
+    assert found is not None
+    return found
+
+
+async def test_nothing_is_current_until_something_is_pointed_to(ledger: Ledger) -> None:
+    assert await ledger.current(C1) is None
+    assert not await ledger.point(C1, "r1", expected=Pointer(C1, "r0", None, 0.0, 1))
+    assert await ledger.current(C1) is None
+    first = await pointed(ledger, "r1")
+    assert (first.capture_id, first.recipe_id, first.previous, first.version) == (C1, "r1", None, 1)
+    assert first.at > 1.7e9
+    assert not await ledger.point(C1, "r2", expected=None)
+    assert await ledger.current(C1) == first
+
+
+async def test_a_pointer_that_is_moved_knows_what_was_current_before(ledger: Ledger) -> None:
+    first = await pointed(ledger, "r1")
+    moved = await pointed(ledger, "r2")
+    assert (moved.recipe_id, moved.previous, moved.version) == ("r2", "r1", 2)
+    assert not await ledger.point(C1, "r3", expected=first)
+    assert await ledger.current(C1) == moved
+
+
+async def test_a_pointer_moved_to_and_fro_is_not_where_it_was(ledger: Ledger) -> None:
+    first = await pointed(ledger, "r1")
+    await pointed(ledger, "r2")
+    again = await pointed(ledger, "r1")
+    assert not await ledger.point(C1, "r3", expected=first)
+    assert await ledger.point(C1, "r3", expected=again)
+
+
+async def test_a_pointer_moved_back_has_nothing_to_go_back_to(ledger: Ledger) -> None:
+    await pointed(ledger, "r1")
+    await pointed(ledger, "r2")
+    back = await pointed(ledger, "r1", back=True)
+    assert (back.recipe_id, back.previous, back.version) == ("r1", None, 3)
+
+
+async def test_of_those_who_move_a_pointer_at_once_one_does(ledger: Ledger) -> None:
+    assert sum(await asyncio.gather(*(ledger.point(C1, f"r{n}", expected=None) for n in range(6)))) == 1
+    there = await ledger.current(C1)
+    assert there is not None
+    assert sum(await asyncio.gather(*(ledger.point(C1, f"s{n}", expected=there) for n in range(6)))) == 1
+
+
+async def test_the_pointers_of_a_drive_are_listed_by_capture(ledger: Ledger) -> None:
+    for capture_id in (C2, CaptureId("dk", "d1", "c10"), C1, CaptureId("dk", "d2", "c1")):
+        await ledger.point(capture_id, "r1", expected=None)
+    found = [pointer async for pointer in ledger.pointers("dk/d1")]
+    assert [pointer.capture_id.capture for pointer in found] == ["c1", "c10", "c2"]
+    assert found[0] == await ledger.current(C1)

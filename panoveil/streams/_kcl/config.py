@@ -29,6 +29,8 @@ class KclConfig:
     is then quick) and unique to the task on ECS (two alive with the same one do the work twice). `endpoint_url` is the
     emulator that serves both Kinesis and DynamoDB; None means AWS. `java` is a path, or None to search. A shard is read every
     `poll_seconds`, `max_records` at most; None means three times what may be in flight, so that a batch is worked off while it is held.
+    `start` and `end` are for an application that reads a part of a stream, epoch seconds: it begins with what arrived then, where its
+    leases were provisioned `from_time`, and stops by itself once every shard has passed the end.
     """
 
     application: str
@@ -41,6 +43,8 @@ class KclConfig:
     max_records: int | None = None
     poll_seconds: float = 0.5
     failover_seconds: float = 6.0
+    start: float | None = None
+    end: float | None = None
     limits: Limits = Limits()
 
     @property

@@ -109,6 +109,9 @@ def properties_of(config: KclConfig, child: Path) -> Mapping[str, str]:
         "inMemoryWorkerMetricsCaptureFrequencyMillis": "1000",
         "shutdownGraceMillis": str(round((config.limits.drain_seconds + 7) * 1000)),
     }
+    if config.start is not None:
+        del properties["initialPositionInStream"]
+        properties["initialPositionInStreamExtended"] = str(int(config.start))
     if config.endpoint_url:
         properties |= {"kinesisEndpoint": config.endpoint_url, "dynamoDBEndpoint": config.endpoint_url}
     return properties

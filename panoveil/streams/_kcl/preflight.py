@@ -2,6 +2,12 @@
 
 from panoveil.aws import plain_client, translated
 from panoveil.streams._kcl.config import KclConfig
+from panoveil.streams._provision import shard_ids
+
+
+def shards_of(config: KclConfig) -> frozenset[str]:
+    """Return the ids of every shard that the stream still has; raise as `check_stream` does."""
+    return shard_ids(config.stream_name, config.region, config.endpoint_url)
 
 
 def check_stream(config: KclConfig) -> None:

@@ -7,6 +7,7 @@ accepts `checkpoint` only in between.
 import asyncio
 import base64
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -23,12 +24,16 @@ _LEASE_GONE = "ShutdownException"
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told what a session sees: accepted checkpoints, and a shard's age (seconds) with each batch."""
+    """Who is told what a session sees: accepted checkpoints, a shard's age (seconds) with each batch, and how far it has come.
+
+    `passed` hears up to when (epoch seconds) all that had arrived in a shard is worked off.
+    """
 
     checkpointed: Callable[[], None]
     lag: Callable[[str, float], None]
     now: Callable[[], float]
     """Epoch seconds, to age records."""
+    passed: Callable[[str, float], None] = lambda _shard_id, _at: None
 
 
 class Session:
@@ -45,6 +50,7 @@ class Session:
         self._checkpointed: str | None = None
         self._next_checkpoint = 0.0
         self._stopping = False
+        self._position = -math.inf
         self._answers = {
             "initialize": self._initialize,
             "processRecords": self._process,
@@ -101,8 +107,11 @@ class Session:
     async def _process(self, message: dict[str, Any]) -> None:
         records = [_record(self.shard_id, entry) for entry in message["records"]]
         self._report_lag(records)
+        self._report_position()  # before: of a stream that is busy something is always under way after a batch
         self._shard.offer(records)
         await self._hold()
+        self._position = max(self._position, _position(records, message.get("millisBehindLatest")))
+        self._report_position()
 
     async def _hold(self) -> None:
         deadline = self._time() + self._limits.hold_seconds
@@ -135,6 +144,8 @@ class Session:
         await self._shard.drain(self._limits.drain_seconds)
         # The last checkpoint says that nobody need read this shard again.
         ended = self._shard.whole and await self._send_checkpoint(None)
+        if ended:
+            self._watch.passed(self.shard_id, math.inf)
         if not ended:
             _log.warning("shard %s: its end is left to the next owner", self.shard_id)
             await self._checkpoint()
@@ -172,9 +183,21 @@ class Session:
         elif not self._shard.held:
             self._watch.lag(self.shard_id, 0.0)
 
+    def _report_position(self) -> None:
+        if not self._shard.held:
+            self._watch.passed(self.shard_id, self._position)
+
     @staticmethod
     def _time() -> float:
         return asyncio.get_running_loop().time()
+
+
+def _position(records: list[Record], behind: object) -> float:
+    """Return how far a batch brings its shard (epoch seconds): to its last record, to the tip where nothing lay ahead.
+
+    A batch may have been fetched a while ago, so how far one lags behind says nothing else.
+    """
+    return math.inf if behind == 0 else records[-1].arrived_at if records else -math.inf
 
 
 def _record(shard_id: str, entry: dict[str, Any]) -> Record:

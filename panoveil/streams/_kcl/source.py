@@ -16,9 +16,9 @@ from panoveil.streams._kcl.daemon import Daemon
 from panoveil.streams._kcl.files import private_folder, write_files
 from panoveil.streams._kcl.gateway import Gateway
 from panoveil.streams._kcl.java import find_java, kcl_jars
-from panoveil.streams._kcl.preflight import check_stream
+from panoveil.streams._kcl.preflight import check_stream, shards_of
 from panoveil.streams._kcl.session import Watch
-from panoveil.streams._port import Work
+from panoveil.streams._port import Record, Work
 
 _log = logging.getLogger("panoveil.streams.kcl")
 _SHUTDOWN_GRACE = 9.0
@@ -30,12 +30,19 @@ _STEADY = 60.0
 class KclSource:
     """Delivers a stream's records to one asyncio function, whatever dies on the way. Cancelling `run` is a crash: nothing is drained."""
 
-    def __init__(self, config: KclConfig, preflight: Callable[[KclConfig], None] = check_stream) -> None:
-        """Nothing is started yet; `preflight` runs in a thread and raises what stands against starting."""
+    def __init__(
+        self,
+        config: KclConfig,
+        preflight: Callable[[KclConfig], None] = check_stream,
+        list_shards: Callable[[KclConfig], Iterable[str]] = shards_of,
+    ) -> None:
+        """Nothing is started yet; `preflight` runs in a thread and raises what stands against starting, as does `list_shards`."""
         self._config = config
         self._preflight = preflight
+        self._list_shards = list_shards
         self._stop = asyncio.Event()
         self._lags: dict[str, float] = {}
+        self._to_pass: set[str] = set()
 
     def stop(self) -> None:
         """End `run` in order: what runs is finished and checkpointed, the shards are given back."""
@@ -45,7 +52,9 @@ class KclSource:
         """Deliver until `stop`; raise what `work` raised, or `Misconfigured`. Waits while Kinesis does not answer."""
         java, jars = await asyncio.to_thread(find_java, self._config.java), kcl_jars()
         await self._wait_for_stream()
-        gateway = Gateway(work, self._config.limits, self._watch())
+        if self._config.end is not None:  # what a shard holds that comes into being later arrived after the end
+            self._to_pass = set(await asyncio.to_thread(self._list_shards, self._config))
+        gateway = Gateway(self._in_part(work), self._config.limits, self._watch())
         async with _listening(gateway, self._config) as folder:
             failures = 0
             while not self._stop.is_set():
@@ -114,7 +123,28 @@ class KclSource:
 
     def _watch(self) -> Watch:
         service = self._config.service
-        return Watch(checkpointed=telemetry.CHECKPOINTS.labels(service).inc, lag=self._set_lag, now=time.time)
+        return Watch(
+            checkpointed=telemetry.CHECKPOINTS.labels(service).inc, lag=self._set_lag, now=time.time, passed=self._set_passed
+        )
+
+    def _in_part(self, work: Work) -> Work:
+        """Leave alone what arrived after the end."""
+        end = self._config.end
+        if end is None:
+            return work
+
+        async def worked(record: Record) -> None:
+            if record.arrived_at <= end:
+                await work(record)
+
+        return worked
+
+    def _set_passed(self, shard_id: str, at: float) -> None:
+        """Stop once no shard is left that may hold something from before the end."""
+        if self._config.end is not None and at > self._config.end:
+            self._to_pass.discard(shard_id)
+            if not self._to_pass:
+                self.stop()
 
     def _set_lag(self, shard_id: str, seconds: float) -> None:
         self._lags[shard_id] = seconds

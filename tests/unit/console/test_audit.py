@@ -17,7 +17,8 @@ from console.cli import app
 from panoveil.blobs import MemoryBlobs
 from panoveil.contracts.audit import AuditedObject, OperatorAction
 from panoveil.contracts.errors import Misconfigured
-from panoveil.contracts.keys import BlobRef, Bucket
+from panoveil.contracts.keys import BlobRef, Bucket, current_key
+from panoveil.contracts.messages import CurrentPublication, encode
 from panoveil.ledger import AuditEntry, AuditHead, MemoryLedger, export_lines, note
 
 DRIVE = "fyn-2026/car7-0601"
@@ -93,6 +94,28 @@ async def test_what_lies_in_the_bucket_is_held_against_the_chain(
     await happens(drive)
     assert await drive.findings() == (finding,)
     assert (await audit.verify(drive.ledger, None, DRIVE, None)).findings == ()
+
+
+def pointing(to: str, data: bytes) -> bytes:
+    digest = sha256(data).hexdigest()
+    made = CurrentPublication(
+        capture_id=f"{DRIVE}/000001", recipe_id="r", key=to, sha256=digest, publication=to.replace("jpg", "json")
+    )
+    return encode(made)
+
+
+@pytest.mark.parametrize(
+    ("text", "finding"),
+    [
+        (pointing(key(1), b"1"), ()),
+        (pointing(key(1), b"2"), (f"{DRIVE}/000001/current.json points to {key(1)}, which no entry says was published so",)),
+        (pointing(key(2), b"2"), (f"{DRIVE}/000001/current.json points to {key(2)}, which no entry says was published so",)),
+        (b"{}", (f"{DRIVE}/000001/current.json does not say which publication is the current one",)),
+    ],
+)
+async def test_what_is_told_to_be_current_must_be_what_was_published(drive: Drive, text: bytes, finding: tuple[str, ...]) -> None:
+    await drive.blobs.put(current_key(f"{DRIVE}/000001"), text)
+    assert await drive.findings() == finding
 
 
 async def test_the_last_entry_about_an_object_counts(drive: Drive) -> None:

@@ -7,9 +7,10 @@ from pydantic import BaseModel
 
 from panoveil.contracts import examples
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.keys import CaptureId, parse_raw_key
+from panoveil.contracts.keys import CaptureId, parse_raw_key, published_key
 from panoveil.contracts.messages import (
     CaptureReady,
+    CurrentPublication,
     PanoramaHeld,
     PanoramaPublished,
     PanoramaStitched,
@@ -192,7 +193,14 @@ def test_both_forms_of_an_upload_name_the_same_object() -> None:
     assert parse_raw_key(bridged["object"]["key"])[1] == "front.jpg"
 
 
+def test_what_says_which_publication_is_the_current_one_is_read_and_written_back() -> None:
+    text = examples.read("publication.current.1")
+    current = CurrentPublication.model_validate_json(text)
+    assert json.loads(encode(current)) == json.loads(text)
+    assert current.key == published_key(current.capture_id, current.recipe_id).key
+
+
 def test_the_folder_holds_nothing_unread() -> None:
-    read = {*MESSAGES, "capture.1", "rig.1", "uploads.s3_notification.2.1", "uploads.eventbridge.0"}
+    read = {*MESSAGES, "capture.1", "rig.1", "uploads.s3_notification.2.1", "uploads.eventbridge.0", "publication.current.1"}
     audited = {name for name in examples.names() if name.startswith("audit.")}  # test_audit reads them
     assert set(examples.names()) - audited == read

@@ -1,6 +1,6 @@
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,8 +8,19 @@ import pytest
 
 from panoveil.blobs import MemoryBlobs, StoredBlob
 from panoveil.contracts.errors import Rejected, Unavailable
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, carried_key, publication_key, published_key, stitched_key
+from panoveil.contracts.keys import (
+    BlobRef,
+    Bucket,
+    CaptureId,
+    Stream,
+    carried_key,
+    current_key,
+    publication_key,
+    published_key,
+    stitched_key,
+)
 from panoveil.contracts.messages import (
+    CurrentPublication,
     PanoramaBox,
     PanoramaHeld,
     PanoramaPublished,
@@ -70,7 +81,14 @@ class World:
         await self.blobs.put(stitched_key(str(CAPTURE), "5f1c0a9be37d2468"), data)
 
     async def published(self) -> list[str]:
-        return [blob.ref.key async for blob in self.blobs.list(Bucket.PUBLISHED)]
+        """Everything in the bucket but what says which publication is the current one."""
+        keys = [blob.ref.key async for blob in self.blobs.list(Bucket.PUBLISHED)]
+        current = current_key(str(CAPTURE)).key
+        assert current not in keys or len(keys) > 1
+        return [key for key in keys if key != current]
+
+    async def current(self) -> CurrentPublication:
+        return CurrentPublication.model_validate_json(await self.blobs.get(current_key(str(CAPTURE))))
 
     def sent(self) -> list[Any]:
         return [decode(record.data) for record in self.streams.records(Stream.PUBLICATIONS)]
@@ -446,3 +464,78 @@ async def test_a_bad_panorama_is_rejected(world: World, data: bytes, changes: di
         await handle(stitched(data, **changes), world.ports(RectangleDetector()))
     assert caught.value.reason == reason
     assert await world.published() == []
+
+
+def under(world: World, **changes: Any) -> Ports:
+    """Ports to a service with another recipe."""
+
+    async def recipe() -> AnonymizeRecipe:
+        return scenes.RECIPE.model_copy(update=changes)
+
+    return replace(world.ports(RectangleDetector()), recipe=recipe)
+
+
+async def test_the_first_publication_is_the_current_one_and_another_recipe_changes_nothing_of_that(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    await handle(stitched(data), under(world, margin=0.5))
+    first, second = world.sent()
+    assert first.recipe_id != second.recipe_id
+    pointer = await world.ledger.current(CAPTURE)
+    assert pointer is not None
+    assert (pointer.recipe_id, pointer.version) == (first.recipe_id, 1)
+    current = await world.current()
+    assert (current.recipe_id, current.key, current.sha256) == (first.recipe_id, first.key, first.sha256)
+    assert json.loads(await world.blobs.get(BlobRef(Bucket.PUBLISHED, current.publication)))["sha256"] == first.sha256
+    assert len(await world.published()) == 4
+
+
+async def stitched_without(world: World, data: bytes, *lenses: str) -> PanoramaStitched:
+    """A panorama that the ledger knows, stitched without some lenses."""
+    recipe_id = hashlib.sha256("".join(lenses).encode()).hexdigest()[:16]
+    message = stitched(data, recipe_id=recipe_id, missing=lenses)
+    await world.ledger.finish(CAPTURE, "stitcher", recipe_id, encode(message))
+    return message
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kinds"),
+    [
+        (["left", "right"], [], ["publication", "publication", "flip"]),
+        (["left", "right"], ["left"], ["publication", "publication", "flip"]),
+        (["left"], ["right"], ["publication", "publication"]),
+        ([], ["left"], ["publication", "publication"]),
+        ([], [], ["publication", "publication"]),
+    ],
+)
+async def test_a_capture_with_more_of_its_frames_takes_the_place_of_one_with_a_gap(
+    world: World, before: list[str], after: list[str], kinds: list[str]
+) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(await stitched_without(world, data, *before), world.ports(RectangleDetector()))
+    await handle(await stitched_without(world, data, *after), under(world, margin=0.5))
+    first, second = world.sent()
+    now = await world.current()
+    assert now.recipe_id == (second if "flip" in kinds else first).recipe_id
+    assert [entry.body["kind"] async for entry in world.ledger.audit_chain(CAPTURE.drive_id)] == kinds
+
+
+async def test_who_died_after_pointing_points_again_to_the_same(world: World) -> None:
+    class Dying(MemoryLedger):
+        async def finish(self, *arguments: Any) -> bytes:
+            raise Unavailable("dynamodb", "gone")
+
+    data = panorama()
+    await world.put(data)
+    alive, world.ledger = world.ledger, Dying()
+    with pytest.raises(Unavailable):
+        await handle(stitched(data), world.ports(RectangleDetector()))
+    alive._pointers = world.ledger._pointers
+    world.ledger = alive
+    await world.blobs.delete(current_key(str(CAPTURE)))
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    pointer = await world.ledger.current(CAPTURE)
+    assert pointer is not None
+    assert (pointer.recipe_id, pointer.version) == ((await world.current()).recipe_id, 1)

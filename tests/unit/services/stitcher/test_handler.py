@@ -441,6 +441,8 @@ async def test_the_whole_capture_is_another_output_than_the_one_with_a_gap(ports
     gap, whole, again = _sent(ports)
     assert again == gap
     assert whole.recipe_id == RECIPE.recipe_id != gap.recipe_id
+    assert (gap.missing, whole.missing) == (GAP.missing, ())
+    assert b'"missing"' not in encode(whole)
     assert {gap.key, whole.key} <= {ref.key for ref in blobs.objects if ref.bucket is Bucket.STITCHED}
 
 

@@ -1,0 +1,1 @@
+"""Recipes: which are published, how they differ, which one is current."""

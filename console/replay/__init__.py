@@ -1,0 +1,1 @@
+"""Runs a part of the past again under another recipe."""

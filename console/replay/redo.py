@@ -1,0 +1,178 @@
+"""One capture again, through the services' own handlers in this process: stitched, handed over, anonymised, flipped.
+
+The stitcher's message goes straight to the anonymizer's handler, so that the streams of live traffic carry nothing of a replay; only
+what is published is told on the publications stream, as ever. Whatever was done before under the same recipe is not done again.
+"""
+
+import hashlib
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal, cast
+
+from panoveil import publication
+from panoveil.blobs import Blobs
+from panoveil.contracts.errors import Rejected
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream
+from panoveil.contracts.messages import CaptureReady, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
+from panoveil.contracts.reasons import Reason
+from panoveil.ledger import Ledger
+from panoveil.streams import Outgoing
+from services.anonymizer import handler as anonymizer
+from services.anonymizer.app import stitched
+from services.stitcher import handler as stitcher
+
+Kind = Literal["redone", "skipped", "held", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a capture ended: published anew, published before, held under this recipe, or not worked on; `flipped` made it current."""
+
+    capture_id: str
+    kind: Kind
+    recipe_id: str = ""
+    reason: str = ""
+    detail: str = ""
+    flipped: bool = False
+    traceback: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """Who replays, and why; `now` tells the time."""
+
+    by: str
+    because: str
+    now: Callable[[], datetime]
+
+    def decision(self, action: Literal["flip", "rollback"] = "flip") -> publication.Decision:
+        """Return what goes into the audit chain."""
+        return publication.Decision(self.by, self.because, self.now(), action)
+
+
+Redo = Callable[[bytes], Awaitable[Outcome]]
+"""Works a message off again, or only looks what would come of that; raises what the handlers raise."""
+
+
+@dataclass(frozen=True)
+class Anonymizing:
+    """Anonymises a panorama again; with `flipping` what is published becomes current, else that is left as it is."""
+
+    ports: anonymizer.Ports
+    flipping: Operator | None
+
+    async def __call__(self, data: bytes) -> Outcome:
+        """Redo a `panorama.stitched`."""
+        message = stitched(data)
+        capture_id = CaptureId.parse(message.capture_id)
+        before = await self.outcome(message)
+        await anonymizer.handle(message, self.ports)  # also where it is done: whoever was killed may not have told
+        outcome = before or await self.outcome(message)
+        assert outcome is not None, "a handler that returns has finished"
+        if isinstance(outcome, PanoramaHeld):
+            return Outcome(message.capture_id, "held", outcome.recipe_id, outcome.reason, outcome.detail)
+        flipped = self.flipping is not None and await publication.flip(
+            capture_id, outcome.recipe_id, self.flipping.decision(), self.ports.ledger, self.ports.blobs
+        )
+        return Outcome(message.capture_id, "skipped" if before else "redone", outcome.recipe_id, flipped=flipped)
+
+    async def look(self, data: bytes) -> Outcome:
+        """Say what would come of it, as far as that is known; what was never worked on is taken to be published."""
+        message = stitched(data)
+        capture_id = CaptureId.parse(message.capture_id)
+        outcome = await self.outcome(message)
+        if isinstance(outcome, PanoramaHeld):
+            return Outcome(message.capture_id, "held", outcome.recipe_id, outcome.reason, outcome.detail)
+        recipe_id = (await anonymizer.recipe_for(message, self.ports)).recipe_id
+        pointer = await self.ports.ledger.current(capture_id)
+        flips = self.flipping is not None and (pointer is None or pointer.recipe_id != recipe_id)
+        return Outcome(message.capture_id, "skipped" if outcome else "redone", recipe_id, flipped=flips)
+
+    async def outcome(self, message: PanoramaStitched) -> PanoramaPublished | PanoramaHeld | None:
+        """Return what came of a panorama under this recipe, None where it was never worked on."""
+        recipe = await anonymizer.recipe_for(message, self.ports)
+        done = await self.ports.ledger.finished(CaptureId.parse(message.capture_id), anonymizer.STAGE, recipe.recipe_id)
+        outcome = None if done is None else decode(done)
+        return outcome if isinstance(outcome, PanoramaPublished | PanoramaHeld) else None
+
+
+@dataclass(frozen=True)
+class Stitching:
+    """Stitches a capture again and hands it over. What was stitched before is made anew only where it is damaged or gone."""
+
+    ports: stitcher.Ports
+    onward: Anonymizing
+
+    async def __call__(self, data: bytes) -> Outcome:
+        """Redo a `capture.ready`."""
+        message = _ready(data)
+        link = _HandOver(self.onward)
+        ledger = self.ports.ledger
+        if await self._is_needed_again(message):
+            ledger = cast("Ledger", _Forgetful(ledger, stitcher.STAGE))
+        await stitcher.handle(message, replace(self.ports, sink=link, ledger=ledger))
+        assert link.outcome is not None, "a handler that returns has told"
+        return link.outcome
+
+    async def look(self, data: bytes) -> Outcome:
+        """Say what would come of it, as far as that is known."""
+        message = _ready(data)
+        done = await self.stitched(message)
+        if done is None:
+            return Outcome(message.capture_id, "redone", flipped=self.onward.flipping is not None)
+        return await self.onward.look(encode(done))
+
+    async def _is_needed_again(self, message: CaptureReady) -> bool:
+        done = await self.stitched(message)
+        return done is not None and await self.onward.outcome(done) is None and not await _is_intact(done, self.ports.blobs)
+
+    async def stitched(self, message: CaptureReady) -> PanoramaStitched | None:
+        """Return what was stitched of a capture under this recipe, None where nothing was."""
+        recipe = await stitcher.recipe_for(message, self.ports)
+        done = await self.ports.ledger.finished(CaptureId.parse(message.capture_id), stitcher.STAGE, recipe.recipe_id)
+        return None if done is None else stitched(done)
+
+
+def _ready(data: bytes) -> CaptureReady:
+    message = decode(data)
+    if not isinstance(message, CaptureReady):
+        raise Rejected(Reason.UNKNOWN_MESSAGE, f"the stitcher works on capture.ready, not on {message.type}")
+    return message
+
+
+class _HandOver:
+    """A `RecordSink` to whoever works on it next, in this process."""
+
+    def __init__(self, onward: Callable[[bytes], Awaitable[Outcome]]) -> None:
+        self._onward = onward
+        self.outcome: Outcome | None = None
+
+    async def send(self, stream: Stream, records: Sequence[Outgoing]) -> None:
+        assert stream is Stream.PANORAMAS, "a stitcher tells of panoramas"
+        for record in records:
+            self.outcome = await self._onward(record.data)
+
+
+class _Forgetful:
+    """The ledger, but what a stage finished is not remembered: it works again, and the message of then still wins."""
+
+    def __init__(self, ledger: Ledger, stage: str) -> None:
+        self._ledger, self._stage = ledger, stage
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._ledger, name)
+
+    async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:
+        return None if stage == self._stage else await self._ledger.finished(capture_id, stage, recipe_id)
+
+
+async def _is_intact(message: PanoramaStitched, blobs: Blobs) -> bool:
+    try:
+        data = await blobs.get(BlobRef(Bucket.STITCHED, message.key))
+        elsewhere = message.carried_elsewhere
+        if elsewhere is not None and await blobs.head(BlobRef(Bucket.STITCHED, elsewhere.key)) is None:
+            return False
+    except Rejected:
+        return False
+    return hashlib.sha256(data).hexdigest() == message.sha256
