@@ -8,10 +8,12 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypedDict
 
 from panoveil.contracts.errors import PanoveilError, Rejected
-from services.agent.app import connect, upload_drive
+from services.agent.app import connect, upload_drive, watch_drives
 from services.agent.events import Listener
+from services.agent.limit import bytes_per_second
 from services.agent.listeners import json_lines, log_lines
 from services.agent.pose_flags import add_pose_flags, pose_options
 from services.agent.poses import open_poses
@@ -32,6 +34,13 @@ Kill it at any moment and start it again: it goes on where it was.
 
 exit codes: 0 all is uploaded · 65 some captures or frames stayed behind · 69 gave up waiting · 78 something must be mended first
 """
+
+
+class _How(TypedDict):
+    journal: Path | None
+    again: bool
+
+
 _log = logging.getLogger("panoveil.agent")
 
 
@@ -44,13 +53,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     listener = json_lines(sys.stdout) if options.json else log_lines
     try:
         settings = read_settings()
+        if options.limit:
+            settings = settings.model_copy(update={"limit": options.limit})
         logging.getLogger().setLevel(settings.log_level)
         return asyncio.run(_upload(options, settings, listener))
     except PanoveilError as error:
         _log.critical("%s", error)
         return error.exit_code
     except asyncio.CancelledError:
-        return 128 + signal.SIGTERM
+        return os.EX_OK if options.watch else 128 + signal.SIGTERM
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
 
@@ -59,13 +70,14 @@ async def _upload(options: argparse.Namespace, settings: AgentSettings, listener
     this = asyncio.current_task()
     assert this is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
-    left_behind = 0
-    poses = open_poses(pose_options(options, settings.pose), listener)
+    about = pose_options(options, settings.pose)
+    how: _How = {"journal": options.journal, "again": options.again}
     async with connect(settings) as ports:
-        for folder in options.folders:
-            done = await upload_drive(folder, ports, listener, journal=options.journal, again=options.again, poses=poses)
-            left_behind += done.skipped + done.frames_missing
-    return Rejected.exit_code if left_behind else os.EX_OK
+        if options.watch:
+            await watch_drives(options.folders, ports, listener, poses=about, **how)
+        poses = open_poses(about, listener)
+        done = [await upload_drive(folder, ports, listener, poses=poses, **how) for folder in options.folders]
+    return Rejected.exit_code if any(one.left_behind for one in done) else os.EX_OK
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -79,6 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--journal", type=Path, help="where to remember what is uploaded (default: in the drive folder)")
     parser.add_argument("--again", action="store_true", help="upload everything, even what the journal knows")
     parser.add_argument("--json", action="store_true", help="write events as JSON lines to stdout instead of logging them")
+    parser.add_argument("--watch", action="store_true", help="go on for ever: upload what comes, until SIGTERM")
+    parser.add_argument("--limit", type=bytes_per_second, metavar="RATE", help="send no faster than 20MB/s, 500kB/s or 8Mbit/s")
     add_pose_flags(parser)
     return parser
 
