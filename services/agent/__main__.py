@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -12,11 +13,12 @@ from typing import TypedDict
 
 from panoveil.contracts.errors import PanoveilError, Rejected
 from services.agent.app import connect, upload_drive, watch_drives
-from services.agent.events import Listener
+from services.agent.events import CaptureUploaded, Listener, both, but_not
 from services.agent.limit import bytes_per_second
 from services.agent.listeners import json_lines, log_lines
 from services.agent.pose_flags import add_pose_flags, pose_options
 from services.agent.poses import open_poses
+from services.agent.progress import ProgressLine
 from services.agent.settings import AgentSettings, read_settings
 
 _EPILOG = """
@@ -26,13 +28,23 @@ examples:
   python -m services.agent --journal ~/a.sqlite3 /mnt/card  a card that cannot be written to
   python -m services.agent --again /data/drives/2026-05-11-a
                                                             everything once more, whatever the journal says
+  python -m services.agent --watch --limit 20MB/s /data/drives
+                                                            a depot machine: what comes is uploaded as it becomes whole, until SIGTERM
   python -m services.agent /data/drives/2026-05-11-a --poses sbet_0511.out --time-offset -0.012 --lever-arm 0.31 0 -1.84
                                                             captures without a pose get theirs from a file (docs/poses.md)
 
 Where to: PANOVEIL_REGION, PANOVEIL_NAMESPACE and PANOVEIL_ENDPOINT_URL (an emulator's), with AWS's own credentials.
 Kill it at any moment and start it again: it goes on where it was.
 
-exit codes: 0 all is uploaded · 65 some captures or frames stayed behind · 69 gave up waiting · 78 something must be mended first
+exit codes
+    0  everything is uploaded and announced; with --watch: ended by SIGTERM
+    2  the command line is wrong
+   65  some captures or frames stayed behind: each was named, with its reason
+   69  gave up waiting for S3 or Kinesis (PANOVEIL_GIVE_UP_AFTER); start it again, it goes on where it was
+   78  something must be mended first: a setting, a permission, a pose file, the machine's clock, a full disk
+  130  interrupted by Ctrl-C
+  143  ended by SIGTERM
+Events as JSON, one a line, with --json: docs/agent.md has an example of each.
 """
 
 
@@ -47,10 +59,7 @@ _log = logging.getLogger("panoveil.agent")
 def main(arguments: Sequence[str] | None = None) -> int:
     """Upload the drives named; return the exit code."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    for library in ("botocore", "aiobotocore"):
-        logging.getLogger(library).setLevel(logging.WARNING)
-    listener = json_lines(sys.stdout) if options.json else log_lines
+    listener = _listen(options)
     try:
         settings = read_settings()
         if options.limit:
@@ -64,6 +73,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return os.EX_OK if options.watch else 128 + signal.SIGTERM
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
+
+
+def _listen(options: argparse.Namespace) -> Listener:
+    """Send events to stdout as JSON, or as log lines to stderr; on a terminal the progress stands below them."""
+    line = ProgressLine(sys.stderr, lambda: shutil.get_terminal_size().columns) if sys.stderr.isatty() else None
+    handler = logging.StreamHandler(line or sys.stderr)
+    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", handlers=[handler])
+    for library in ("botocore", "aiobotocore"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+    told = json_lines(sys.stdout) if options.json else log_lines
+    if line is None:
+        return told
+    # What the line counts is not told besides.
+    return both(line, told if options.json else but_not(CaptureUploaded, told))
 
 
 async def _upload(options: argparse.Namespace, settings: AgentSettings, listener: Listener) -> int:

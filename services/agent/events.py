@@ -166,6 +166,16 @@ def both(first: Listener, second: Listener) -> Listener:
     return listen
 
 
+def but_not(kind: type[Event], listener: Listener) -> Listener:
+    """Have one listen to everything but one kind of event."""
+
+    def listen(event: Event) -> None:
+        if not isinstance(event, kind):
+            listener(event)
+
+    return listen
+
+
 class Tally:
     """Counts events into a `DriveDone`."""
 

@@ -110,6 +110,7 @@ class Car:
             Backoff(give_up_after=give_up_after),
             self.sleep,
             lambda: START + timedelta(milliseconds=len(self.log)),
+            every=10.0,
         )
 
     def stored(self) -> set[str]:
