@@ -38,7 +38,7 @@ class Multipart:
     """Objects of more than `above` bytes go in parts of `part` bytes (S3 wants 5 MiB at least), `parallel` at once."""
 
     above: int = 64 << 20
-    part: int = 16 << 20
+    part: int = 8 << 20
     parallel: int = 4
 
 

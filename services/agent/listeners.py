@@ -31,7 +31,7 @@ _WORDS: Mapping[type[Event], tuple[int, str]] = {
     CaptureSkipped: (logging.WARNING, "skipped {0.folder} ({0.reason}): {0.detail}"),
     FrameMissing: (logging.WARNING, "{0.capture_id} lacks {0.file}: {0.detail}"),
     FrameDamaged: (logging.WARNING, "{0.capture_id}: {0.file} is damaged and stays behind: {0.detail}"),
-    StillWritten: (logging.INFO, "{0.folder}: {0.captures} captures are not whole yet, looking again in {0.seconds:.1f} s"),
+    StillWritten: (logging.INFO, "{0.folder}: not whole yet: {0.captures}, looking again in {0.seconds:.1f} s"),
     JournalLost: (logging.WARNING, "the journal was damaged and is kept as {0.kept_as}; everything is uploaded again"),
     PosesRead: (logging.INFO, "{0.file} ({0.format}): {0.fixes} fixes over {0.seconds:.0f} s, {0.passed_over} passed over"),
     PosesKept: (logging.WARNING, "the poses read before are kept: {0.detail}"),
