@@ -25,6 +25,7 @@ from tests.unit.services.agent.conftest import LENSES, Car, Off, add_capture
 NAMES = ("c1", "c2", "c3")
 ALL = {f"dk/d1/{name}/{file}" for name in NAMES for file in [*(f"{lens}.jpg" for lens in LENSES), "capture.json"]}
 STEPS_OF_A_DRIVE = 60
+PARALLEL = 4
 
 
 @dataclass
@@ -84,7 +85,10 @@ async def test_whatever_of_the_last_write_is_on_the_disk_nothing_is_lost_or_sent
         known = _read(root / "cut", root / "copy") if noted.states else {}
         assert synced.keys() <= known.keys(), "what was synced is lost"
         assert all(known[key].announced for key, entry in synced.items() if entry.announced)
+        stored = car.stored()
         await _resume(car, root / "drive", root / "cut", known)
+        again = stored & {key for what, key in car.log if what == "put"}
+        assert len(again) <= PARALLEL + 1, "more went again than was on its way, and the one whose note was being written"
 
 
 @settings(max_examples=60)
@@ -187,6 +191,7 @@ def test_killed_at_seeded_moments_it_sends_nothing_again_that_it_had_noted(tmp_p
     kills = 0
     while _run(drive, world, random.randint(3, 40)) == -9:
         kills += 1
+        assert kills < 30, "it does not get on"
         assert _events(world, "event").keys() <= _events(world, "put").keys()
     assert kills >= 2
     assert _events(world, "event").keys() == _events(world, "put").keys() == ALL

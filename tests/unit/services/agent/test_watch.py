@@ -1,7 +1,9 @@
 """A depot machine: drives come, the agent goes on for ever."""
 
 import json
+import shutil
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -100,6 +102,14 @@ async def test_a_frame_that_is_put_in_anothers_place_goes_again(car: Car, drive:
     await watch(car, drive, lambda: rewrite(drive / "captures/c1", "left", b"mended"), nothing)
     assert car.announced().count("dk/d1/c1/left.jpg") == 2
     assert car.announced().count("dk/d1/c1/front.jpg") == 1
+
+
+async def test_a_capture_that_is_moved_is_no_duplicate_and_a_copy_is_told_once(car: Car, drive: Path) -> None:
+    move = partial((drive / "captures/c1").rename, drive / "captures/c0")
+    copy = partial(shutil.copytree, drive / "captures/c2", drive / "copy")
+    await watch(car, drive, move, nothing, copy, nothing, nothing)
+    assert [event.reason for event in car.events if isinstance(event, CaptureSkipped)] == [SkipReason.DUPLICATE_CAPTURE]
+    assert len(car.announced()) == len(car.stored()) == 12
 
 
 async def test_a_network_that_is_gone_for_long_ends_nothing(car: Car, drive: Path) -> None:
