@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import AsyncIterator
 
-from panoveil.blobs._port import StoredBlob
+from panoveil.blobs._port import StoredBlob, require_sha256
 from panoveil.contracts.errors import Rejected, Unavailable
 from panoveil.contracts.keys import BlobRef, Bucket
 from panoveil.contracts.reasons import Reason
@@ -18,8 +18,11 @@ class MemoryBlobs:
         self.content_types: dict[BlobRef, str] = {}
         self.down = False
 
-    async def put(self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream") -> StoredBlob:
+    async def put(
+        self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream", *, sha256: str | None = None
+    ) -> StoredBlob:
         """See `Blobs`."""
+        require_sha256(ref, hashlib.sha256(data).hexdigest(), sha256)
         self._answer()
         self.objects[ref] = bytes(data)
         self.content_types[ref] = content_type

@@ -4,7 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket
+from panoveil.contracts.reasons import Reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +24,13 @@ class Blobs(Protocol):
     Every method raises `Unavailable("s3")` while the store does not answer.
     """
 
-    async def put(self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream") -> StoredBlob:
-        """Write the whole object; it is there, whole, when this returns. Integrity is checked by the store."""
+    async def put(
+        self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream", *, sha256: str | None = None
+    ) -> StoredBlob:
+        """Write the whole object; it is there, whole, when this returns. Integrity is checked by the store.
+
+        `sha256`, in hex, is what the caller was promised: `Rejected(HASH_MISMATCH)`, and nothing is written, where `data` is other.
+        """
         ...
 
     async def get(self, ref: BlobRef) -> bytes:
@@ -41,3 +48,9 @@ class Blobs(Protocol):
     def list(self, bucket: Bucket, prefix: str = "") -> AsyncIterator[StoredBlob]:
         """Yield the objects whose key begins with `prefix`, ordered by key."""
         ...
+
+
+def require_sha256(ref: BlobRef, found: str, promised: str | None) -> None:
+    """Raise `Rejected(HASH_MISMATCH)` where the bytes are not what was promised; hashes in hex."""
+    if promised is not None and found != promised.lower():
+        raise Rejected(Reason.HASH_MISMATCH, f"{ref} has SHA-256 {found}, and {promised} was promised")

@@ -2,15 +2,17 @@
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from panoveil.aws import PATIENT, Expecting, Patience, Refused, deadline, open_client, plain_client, translated
-from panoveil.blobs._port import StoredBlob
-from panoveil.contracts.errors import Rejected
+from panoveil.blobs._port import StoredBlob, require_sha256
+from panoveil.contracts.errors import PanoveilError, Rejected
 from panoveil.contracts.keys import BlobRef, Bucket
 from panoveil.contracts.reasons import Reason
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client as PlainClient
     from mypy_boto3_s3.type_defs import PublicAccessBlockConfigurationTypeDef
     from types_aiobotocore_s3 import S3Client
+    from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
 _OURS_ALREADY = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
@@ -30,6 +33,18 @@ _SEALED: "PublicAccessBlockConfigurationTypeDef" = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class Multipart:
+    """Objects of more than `above` bytes go in parts of `part` bytes (S3 wants 5 MiB at least), `parallel` at once."""
+
+    above: int = 64 << 20
+    part: int = 8 << 20
+    parallel: int = 4
+
+
+IN_PARTS = Multipart()
+
+
 class S3Blobs:
     """`buckets` maps a role to the real bucket's name. Open it as an async context manager; one serves a whole process.
 
@@ -37,9 +52,15 @@ class S3Blobs:
     """
 
     def __init__(
-        self, buckets: Mapping[Bucket, str], region: str, endpoint_url: str | None = None, patience: Patience = PATIENT
+        self,
+        buckets: Mapping[Bucket, str],
+        region: str,
+        endpoint_url: str | None = None,
+        patience: Patience = PATIENT,
+        multipart: Multipart = IN_PARTS,
     ) -> None:
         """Connect only when entered."""
+        self._multipart = multipart
         self._buckets = dict(buckets)
         self._patience = patience
         self._opening = open_client("s3", region, endpoint_url, patience)
@@ -55,15 +76,66 @@ class S3Blobs:
         """Close the client."""
         await self._stack.aclose()
 
-    async def put(self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream") -> StoredBlob:
-        """See `Blobs`. S3 refuses the object where its SHA-256 is not the one computed here."""
-        checksum = await asyncio.to_thread(_sha256_base64, data)
+    async def put(
+        self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream", *, sha256: str | None = None
+    ) -> StoredBlob:
+        """See `Blobs`. S3 refuses the object, or a part of it, where its SHA-256 is not the one computed here."""
+        digest = await asyncio.to_thread(_sha256, data)
+        require_sha256(ref, digest.hex(), sha256)
         with translated("s3", str(ref)):
-            async with deadline(self._patience, len(data)):
-                answer = await self._client.put_object(
-                    Bucket=self._buckets[ref.bucket], Key=ref.key, Body=data, ContentType=content_type, ChecksumSHA256=checksum
-                )
-        return StoredBlob(ref, len(data), answer["ETag"].strip('"'))
+            if len(data) > self._multipart.above:
+                etag = await self._put_in_parts(ref, data, content_type)
+            else:
+                etag = await self._put_whole(ref, data, content_type, _base64(digest))
+        return StoredBlob(ref, len(data), etag.strip('"'))
+
+    async def _put_whole(self, ref: BlobRef, data: bytes, content_type: str, checksum: str) -> str:
+        async with deadline(self._patience, len(data)):
+            answer = await self._client.put_object(
+                Bucket=self._buckets[ref.bucket], Key=ref.key, Body=data, ContentType=content_type, ChecksumSHA256=checksum
+            )
+        return answer["ETag"]
+
+    async def _put_in_parts(self, ref: BlobRef, data: bytes, content_type: str) -> str:
+        """Send parts side by side and have S3 join them; what came of a failed attempt is thrown away."""
+        where: Any = {"Bucket": self._buckets[ref.bucket], "Key": ref.key}
+        begun = await self._client.create_multipart_upload(**where, ContentType=content_type, ChecksumAlgorithm="SHA256")
+        where["UploadId"] = begun["UploadId"]
+        try:
+            parts = await self._parts(where, data)
+            async with deadline(self._patience, 0):
+                done = await self._client.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+        except BaseException:
+            await self._abort(where)
+            raise
+        return done["ETag"]
+
+    async def _parts(self, where: Any, data: bytes) -> list["CompletedPartTypeDef"]:
+        gate = asyncio.Semaphore(self._multipart.parallel)
+
+        async def send(number: int, part: memoryview) -> "CompletedPartTypeDef":
+            async with gate, deadline(self._patience, len(part)):
+                body = bytes(part)
+                checksum = _base64(await asyncio.to_thread(_sha256, body))
+                answer = await self._client.upload_part(**where, PartNumber=number, Body=body, ChecksumSHA256=checksum)
+                return {"PartNumber": number, "ETag": answer["ETag"], "ChecksumSHA256": checksum}
+
+        size, whole = self._multipart.part, memoryview(data)
+        slices = (whole[begin : begin + size] for begin in range(0, len(data), size))
+        tasks = [asyncio.ensure_future(send(number, part)) for number, part in enumerate(slices, 1)]
+        try:
+            return list(await asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            # None may still be sending when the upload is aborted: S3 would keep what comes in after that.
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _abort(self, where: Any) -> None:
+        """Have the parts thrown away, if S3 can be reached; if not, the bucket's lifecycle rule does it."""
+        with contextlib.suppress(PanoveilError, Refused), translated("s3", where["Key"]):
+            async with deadline(self._patience, 0):
+                await self._client.abort_multipart_upload(**where)
 
     async def get(self, ref: BlobRef) -> bytes:
         """See `Blobs`."""
@@ -124,5 +196,9 @@ def _create(client: "PlainClient", name: str, region: str) -> None:
             client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": cast("Any", region)})
 
 
-def _sha256_base64(data: bytes) -> str:
-    return base64.b64encode(hashlib.sha256(data).digest()).decode()
+def _sha256(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()
+
+
+def _base64(digest: bytes) -> str:
+    return base64.b64encode(digest).decode()

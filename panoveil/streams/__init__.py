@@ -10,7 +10,7 @@ from panoveil.streams._kcl.java import find_java
 from panoveil.streams._kcl.source import KclSource
 from panoveil.streams._kinesis import KinesisSink, Resend, kinesis_sink
 from panoveil.streams._memory import MemorySource, MemoryStreams
-from panoveil.streams._port import Outgoing, Record, RecordSink, RecordSource, Work
+from panoveil.streams._port import Outgoing, PartlySent, Record, RecordSink, RecordSource, Work
 from panoveil.streams._provision import kept_since, provision_application, provision_streams, retire_application
 from panoveil.streams.consumer import Consumer, Handler, Quarantine
 
@@ -24,6 +24,7 @@ __all__ = [
     "MemorySource",
     "MemoryStreams",
     "Outgoing",
+    "PartlySent",
     "Quarantine",
     "Record",
     "RecordSink",

@@ -10,7 +10,7 @@ from typing import Any
 from panoveil.aws import PATIENT, Patience, open_client, translated
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import Stream
-from panoveil.streams._port import Outgoing
+from panoveil.streams._port import Outgoing, PartlySent
 
 MAX_RECORDS = 500
 MAX_BYTES = 5 * 1024 * 1024
@@ -48,18 +48,26 @@ class KinesisSink:
 
     async def send(self, stream: Stream, records: Sequence[Outgoing]) -> None:
         """Return when all are acknowledged; raise `Unavailable("kinesis")`, `Misconfigured`, or `ValueError` for one over 1 MiB."""
+        sent = 0
         for batch in batches(records):
-            await self._send_batch(self._names[stream], batch)
+            try:
+                await self._send_batch(self._names[stream], batch)
+            except PartlySent as partly:
+                raise PartlySent(partly.dependency, partly.detail, [*partly.left, *records[sent + len(batch) :]]) from partly
+            sent += len(batch)
 
     async def _send_batch(self, name: str, batch: Sequence[Outgoing]) -> None:
-        left = await self._failed(name, batch)
-        for failures in range(1, self._resend.attempts):
-            if not left:
-                return
-            await self._sleep(self._resend.pause(failures))
-            left = await self._failed(name, left)
-        if left:
-            raise Unavailable("kinesis", f"stream {name} refused {len(left)} records {self._resend.attempts} times")
+        left = list(batch)
+        try:
+            for failures in range(self._resend.attempts):
+                if failures:
+                    await self._sleep(self._resend.pause(failures))
+                left = await self._failed(name, left)
+                if not left:
+                    return
+        except Unavailable as error:
+            raise PartlySent("kinesis", error.detail, left) from error
+        raise PartlySent("kinesis", f"stream {name} refused {len(left)} records {self._resend.attempts} times", left)
 
     async def _failed(self, name: str, batch: Sequence[Outgoing]) -> list[Outgoing]:
         """Send once; return the records that are not in."""

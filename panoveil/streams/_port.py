@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import Stream
 
 
@@ -24,6 +25,15 @@ class Outgoing:
 
     partition_key: str
     data: bytes
+
+
+class PartlySent(Unavailable):
+    """Records of a `send` that are not acknowledged are `left`, in their order; all others of it are in the stream."""
+
+    def __init__(self, dependency: str, detail: str, left: Sequence[Outgoing]) -> None:
+        """`left` is to be sent again, and nothing else."""
+        super().__init__(dependency, detail)
+        self.left = tuple(left)
 
 
 Work = Callable[[Record], Awaitable[None]]
@@ -49,5 +59,8 @@ class RecordSink(Protocol):
     """Sends records to streams."""
 
     async def send(self, stream: Stream, records: Sequence[Outgoing]) -> None:
-        """Return when every record was acknowledged. Failed ones of a batch are sent again; `Unavailable("kinesis")` after that."""
+        """Return when every record was acknowledged. Failed ones of a batch are sent again; `Unavailable("kinesis")` after that.
+
+        It is `PartlySent` where some may be in: a caller who sends only what is left sends nothing twice that was acknowledged.
+        """
         ...

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from panoveil.contracts.errors import Rejected
@@ -16,12 +16,14 @@ class LocalFile:
     """A file as it was found: `size` in bytes, `modified` in nanoseconds of the epoch.
 
     `content` is what is to be uploaded in its place; `size` and `modified` then are the content's: see `instead`.
+    `sha256`, in hex, is what the bytes must have to be the file that was meant: half of a file has another.
     """
 
     path: Path
     size: int
     modified: int
     content: bytes | None = field(default=None, repr=False)
+    sha256: str | None = None
 
     def instead(self, content: bytes) -> "LocalFile":
         """Return the file with another content; `modified` is drawn from it, so that the journal knows the same content again."""
@@ -40,13 +42,17 @@ class LocalFile:
 
 @dataclass(frozen=True, slots=True)
 class Capture:
-    """A finished capture: the frames that are there, the manifest, and the names of the frames that are not."""
+    """A finished capture: the frames that are there, the manifest, and the names of the frames that are not.
+
+    `settled` tells that nobody has written to it since the look before: what is wrong with it then stays wrong.
+    """
 
     capture_id: CaptureId
     captured_at: datetime
     manifest: LocalFile
     frames: tuple[LocalFile, ...]
     missing: tuple[str, ...]
+    settled: bool = False
 
     @property
     def size(self) -> int:
@@ -64,6 +70,10 @@ class Entry:
     etag: str
     at: datetime
     announced: bool = False
+
+    def later(self, now: datetime) -> datetime:
+        """Return `now`, or the first moment after this entry's where the clock was set back: consumers believe the later of two."""
+        return max(now, self.at + timedelta(microseconds=1))
 
     def is_of(self, file: LocalFile) -> bool:
         """Whether the file is still the one that was uploaded."""

@@ -46,6 +46,24 @@ class FrameMissing:
 
 
 @dataclass(frozen=True, slots=True)
+class FrameDamaged:
+    """A frame's bytes are not those that the manifest promises, and nobody writes to it any more; the rest of the capture is uploaded."""
+
+    capture_id: str
+    file: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class StillWritten:
+    """So many captures of the folder are not whole; they are looked at again in `seconds`, and told of once they no longer change."""
+
+    folder: str
+    captures: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class FrameUploaded:
     """S3 has acknowledged an object (a frame or the manifest) of `size` bytes."""
 
@@ -81,6 +99,13 @@ class PosesRead:
 
 
 @dataclass(frozen=True, slots=True)
+class PosesKept:
+    """Pose files have changed and cannot be read as they are now; poses stay those that were read before."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
 class Waiting:
     """A dependency does not answer; the next attempt is in `seconds`."""
 
@@ -91,7 +116,7 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True)
 class DriveDone:
-    """The folder was gone through. `size` is what was uploaded this time, in bytes."""
+    """The folder was gone through; while it is watched: something was found in it. `size` is what was uploaded this time, in bytes."""
 
     folder: str
     captures: int
@@ -99,21 +124,63 @@ class DriveDone:
     uploaded_before: int
     skipped: int
     frames_missing: int
+    frames_damaged: int
     files: int
     size: int
 
+    @property
+    def megabytes(self) -> float:
+        """What was uploaded this time, in millions of bytes."""
+        return self.size / 1e6
+
+    @property
+    def left_behind(self) -> int:
+        """Captures and frames that stay in the car."""
+        return self.skipped + self.frames_missing + self.frames_damaged
+
 
 Event = (
-    CaptureFound | CaptureSkipped | FrameMissing | FrameUploaded | CaptureUploaded | JournalLost | PosesRead | Waiting | DriveDone
+    CaptureFound
+    | CaptureSkipped
+    | FrameMissing
+    | FrameDamaged
+    | StillWritten
+    | FrameUploaded
+    | CaptureUploaded
+    | JournalLost
+    | PosesRead
+    | PosesKept
+    | Waiting
+    | DriveDone
 )
 Listener = Callable[[Event], None]
+
+
+def both(first: Listener, second: Listener) -> Listener:
+    """Have two listen, one after the other."""
+
+    def listen(event: Event) -> None:
+        first(event)
+        second(event)
+
+    return listen
+
+
+def but_not(kind: type[Event], listener: Listener) -> Listener:
+    """Have one listen to everything but one kind of event."""
+
+    def listen(event: Event) -> None:
+        if not isinstance(event, kind):
+            listener(event)
+
+    return listen
 
 
 class Tally:
     """Counts events into a `DriveDone`."""
 
     def __init__(self) -> None:
-        self._found = self._uploaded = self._before = self._skipped = self._missing = self._files = self._size = 0
+        self._found = self._uploaded = self._before = self._skipped = self._missing = self._damaged = self._files = self._size = 0
 
     def __call__(self, event: Event) -> None:
         """Listen."""
@@ -124,6 +191,8 @@ class Tally:
                 self._skipped += 1
             case FrameMissing():
                 self._missing += 1
+            case FrameDamaged():
+                self._damaged += 1
             case CaptureUploaded(before=before):
                 self._before += before
                 self._uploaded += not before
@@ -131,6 +200,20 @@ class Tally:
                 self._files += 1
                 self._size += size
 
+    def __bool__(self) -> bool:
+        """Whether anything was counted."""
+        return any((self._found, self._uploaded, self._before, self._skipped, self._missing, self._damaged, self._files))
+
     def done(self, folder: str) -> DriveDone:
         """Return the sum."""
-        return DriveDone(folder, self._found, self._uploaded, self._before, self._skipped, self._missing, self._files, self._size)
+        return DriveDone(
+            folder,
+            self._found,
+            self._uploaded,
+            self._before,
+            self._skipped,
+            self._missing,
+            self._damaged,
+            self._files,
+            self._size,
+        )

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+from collections.abc import Mapping
 from typing import TextIO
 
 from services.agent.events import (
@@ -11,19 +12,42 @@ from services.agent.events import (
     CaptureUploaded,
     DriveDone,
     Event,
+    FrameDamaged,
     FrameMissing,
     FrameUploaded,
     JournalLost,
     Listener,
+    PosesKept,
     PosesRead,
+    StillWritten,
     Waiting,
 )
 
 _LOG = logging.getLogger("panoveil.agent")
+_WORDS: Mapping[type[Event], tuple[int, str]] = {
+    CaptureFound: (logging.DEBUG, "{0.capture_id} has {0.files} files, {0.size} bytes"),
+    FrameUploaded: (logging.DEBUG, "{0.capture_id}: {0.file} is uploaded"),
+    CaptureUploaded: (logging.INFO, "{0.capture_id} is uploaded"),
+    CaptureSkipped: (logging.WARNING, "skipped {0.folder} ({0.reason}): {0.detail}"),
+    FrameMissing: (logging.WARNING, "{0.capture_id} lacks {0.file}: {0.detail}"),
+    FrameDamaged: (logging.WARNING, "{0.capture_id}: {0.file} is damaged and stays behind: {0.detail}"),
+    StillWritten: (logging.INFO, "{0.folder}: not whole yet: {0.captures}, looking again in {0.seconds:.1f} s"),
+    JournalLost: (logging.WARNING, "the journal was damaged and is kept as {0.kept_as}; everything is uploaded again"),
+    PosesRead: (logging.INFO, "{0.file} ({0.format}): {0.fixes} fixes over {0.seconds:.0f} s, {0.passed_over} passed over"),
+    PosesKept: (logging.WARNING, "the poses read before are kept: {0.detail}"),
+    Waiting: (logging.WARNING, "{0.dependency} does not answer, next attempt in {0.seconds:.1f} s: {0.detail}"),
+    DriveDone: (
+        logging.INFO,
+        (
+            "{0.folder}: {0.uploaded} captures uploaded, {0.uploaded_before} were before, {0.skipped} skipped, "
+            "{0.frames_missing} frames missing, {0.frames_damaged} damaged, {0.megabytes:.1f} MB"
+        ),
+    ),
+}
 
 
 def json_lines(out: TextIO) -> Listener:
-    """Write each event as one JSON object a line, `event` being its name."""
+    """Write each event as one JSON object a line, `event` being its name; docs/agent.md has an example of each."""
 
     def listen(event: Event) -> None:
         out.write(json.dumps({"event": type(event).__name__, **dataclasses.asdict(event)}) + "\n")
@@ -33,38 +57,8 @@ def json_lines(out: TextIO) -> Listener:
 
 
 def log_lines(event: Event) -> None:
-    """Log what a person wants to read; single frames only at DEBUG."""
-    match event:
-        case CaptureFound() | FrameUploaded():
-            _LOG.debug("%s", event)
-        case CaptureUploaded(before=True):
-            _LOG.debug("%s was uploaded before", event.capture_id)
-        case CaptureUploaded():
-            _LOG.info("%s is uploaded", event.capture_id)
-        case CaptureSkipped():
-            _LOG.warning("skipped %s (%s): %s", event.folder, event.reason, event.detail)
-        case FrameMissing():
-            _LOG.warning("%s lacks %s: %s", event.capture_id, event.file, event.detail)
-        case JournalLost():
-            _LOG.warning("the journal was damaged and is kept as %s; everything is uploaded again", event.kept_as)
-        case PosesRead():
-            _LOG.info(
-                "%s (%s): %d fixes over %.0f s, %d passed over",
-                event.file,
-                event.format,
-                event.fixes,
-                event.seconds,
-                event.passed_over,
-            )
-        case Waiting():
-            _LOG.warning("%s does not answer, next attempt in %.1f s: %s", event.dependency, event.seconds, event.detail)
-        case DriveDone():
-            _LOG.info(
-                "%s: %d captures uploaded, %d were before, %d skipped, %d frames missing, %.1f MB",
-                event.folder,
-                event.uploaded,
-                event.uploaded_before,
-                event.skipped,
-                event.frames_missing,
-                event.size / 1e6,
-            )
+    """Log what a person wants to read; single frames, and what was uploaded before, only at DEBUG."""
+    level, words = _WORDS[type(event)]
+    if isinstance(event, CaptureUploaded) and event.before:
+        level, words = logging.DEBUG, "{0.capture_id} was uploaded before"
+    _LOG.log(level, "%s", words.format(event))

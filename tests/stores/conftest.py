@@ -7,7 +7,7 @@ import pytest
 
 from console.stack.processes import free_port
 from panoveil.aws import Patience
-from panoveil.blobs import Blobs, MemoryBlobs, S3Blobs, provision_buckets
+from panoveil.blobs import Blobs, MemoryBlobs, Multipart, S3Blobs, provision_buckets
 from panoveil.contracts.keys import Bucket
 from panoveil.ledger import DynamoLedger, Ledger, MemoryLedger, provision_table
 
@@ -22,7 +22,7 @@ def nowhere(credentials: None) -> str:
     return f"http://127.0.0.1:{free_port()}"
 
 
-@pytest.fixture(params=BOTH)
+@pytest.fixture(params=[*BOTH, pytest.param("server, in parts", marks=pytest.mark.servers)])
 async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
     """An empty object store."""
     if request.param == "memory":
@@ -31,7 +31,8 @@ async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
     endpoint: str = request.getfixturevalue("emulator")
     buckets = {role: f"t{uuid.uuid4().hex[:12]}-{role}" for role in Bucket}
     provision_buckets(buckets, REGION, endpoint)
-    async with S3Blobs(buckets, REGION, endpoint) as store:
+    multipart = Multipart(above=1, part=5 << 20) if "parts" in request.param else Multipart()
+    async with S3Blobs(buckets, REGION, endpoint, multipart=multipart) as store:
         yield store
 
 

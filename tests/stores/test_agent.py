@@ -1,11 +1,13 @@
 """The agent against real servers, switched off for real."""
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
 import uuid
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,15 @@ import pytest
 
 from panoveil.aws import plain_client
 from panoveil.blobs import S3Blobs, provision_buckets
-from panoveil.contracts.keys import Bucket, Stream
+from panoveil.contracts.keys import BlobRef, Bucket, Stream
 from panoveil.settings import Settings
 from panoveil.streams import provision_streams
 from tests.stores.conftest import REGION
-from tests.unit.services.agent.conftest import add_capture
+from tests.unit.services.agent.conftest import add_capture, rewrite
 
 pytestmark = pytest.mark.servers
 CAPTURES = 12
+FILES = ("front.jpg", "left.jpg", "right.jpg", "capture.json")
 # It kills itself: a watcher outside may be late, and the agent done.
 SWITCHED_OFF = """
 import itertools, os, signal, sys
@@ -99,6 +102,39 @@ async def test_killed_again_and_again_it_still_delivers_everything(settings: Set
     assert json.loads(out.splitlines()[-1])["captures"] == CAPTURES
     # What each kill may repeat: a batch of notifications sent and not journaled yet.
     assert announced.total() - len(stored) <= 3 * 20
+
+
+def test_watching_takes_up_what_comes_and_ends_on_sigterm_having_sent_nothing_twice(settings: Settings, tmp_path: Path) -> None:
+    add_capture(tmp_path, "c1")
+    command = [sys.executable, "-m", "services.agent", "--json", "--watch", "--limit", "50MB/s", str(tmp_path)]
+    environment = {**_environment(settings), "PANOVEIL_WATCH_EVERY": "0.2"}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as agent:
+        assert agent.stdout is not None
+        events = map(json.loads, agent.stdout)
+        _until_uploaded(events, "dk/d1/c1")
+        add_capture(tmp_path, "c2", minute=1)
+        _until_uploaded(events, "dk/d1/c2")
+        agent.terminate()
+    assert agent.returncode == 0
+    assert _announced(settings) == Counter(f"dk/d1/{name}/{file}" for name in ("c1", "c2") for file in FILES)
+
+
+def _until_uploaded(events: Iterator[dict[str, Any]], capture_id: str) -> None:
+    assert any(event["event"] == "CaptureUploaded" and event["capture_id"] == capture_id for event in events)
+
+
+async def test_a_large_frame_goes_in_parts_and_arrives_whole(settings: Settings, tmp_path: Path) -> None:
+    place = add_capture(tmp_path, "c1")
+    picture = os.urandom((11 << 20) + 1)
+    rewrite(place, "left", picture)
+    environment = {**_environment(settings), "PANOVEIL_MULTIPART_ABOVE": str(5 << 20)}
+    agent = await asyncio.create_subprocess_exec(sys.executable, "-m", "services.agent", str(tmp_path), env=environment)
+    assert await agent.wait() == 0
+    async with S3Blobs(settings.buckets, REGION, settings.endpoint_url) as blobs:
+        stored = await blobs.head(BlobRef(Bucket.RAW, "dk/d1/c1/left.jpg"))
+        assert stored is not None
+        assert await blobs.get(stored.ref) == picture
+    assert stored.etag.endswith("-2")
 
 
 def test_a_server_that_is_not_there_yet_is_waited_for(tmp_path: Path, settings: Settings) -> None:

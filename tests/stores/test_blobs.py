@@ -1,11 +1,15 @@
 """What every object store does, in memory and in S3."""
 
 import asyncio
+import base64
+import hashlib
+import random
 import uuid
 
 import pytest
 
-from panoveil.blobs import Blobs, MemoryBlobs, S3Blobs, provision_buckets
+from panoveil.aws import Refused, plain_client
+from panoveil.blobs import Blobs, MemoryBlobs, Multipart, S3Blobs, provision_buckets
 from panoveil.contracts.errors import Misconfigured, Rejected, Unavailable
 from panoveil.contracts.keys import BlobRef, Bucket
 from panoveil.contracts.reasons import Reason
@@ -36,6 +40,19 @@ async def test_the_same_bytes_have_the_same_etag_and_others_another(blobs: Blobs
     assert first == again
     assert other.etag != first.etag
     assert await blobs.get(FRAME) == b"two"
+
+
+async def test_bytes_with_the_hash_that_was_promised_are_stored(blobs: Blobs) -> None:
+    stored = await blobs.put(FRAME, b"as promised", sha256=hashlib.sha256(b"as promised").hexdigest())
+    assert await blobs.head(FRAME) == stored
+
+
+async def test_bytes_with_another_hash_are_refused_and_what_was_there_stays(blobs: Blobs) -> None:
+    await blobs.put(FRAME, b"before")
+    with pytest.raises(Rejected) as caught:
+        await blobs.put(FRAME, b"half a fra", sha256=hashlib.sha256(b"half a frame").hexdigest())
+    assert caught.value.reason == Reason.HASH_MISMATCH
+    assert await blobs.get(FRAME) == b"before"
 
 
 async def test_an_absent_object_is_gone(blobs: Blobs) -> None:
@@ -102,6 +119,36 @@ async def _all_unavailable(store: Blobs) -> None:
         with pytest.raises(Unavailable) as caught:
             await attempt
         assert caught.value.dependency == "s3"
+
+
+@pytest.mark.servers
+@pytest.mark.parametrize("size", [5 << 20, (5 << 20) + 1, (15 << 20) - 1])
+async def test_each_part_is_checked_by_the_server_and_the_whole_is_read_back(emulator: str, size: int) -> None:
+    buckets = {Bucket.RAW: f"parts-{uuid.uuid4().hex[:8]}"}
+    provision_buckets(buckets, REGION, emulator)
+    data = random.Random(size).randbytes(size)
+    async with S3Blobs(buckets, REGION, emulator, multipart=Multipart(above=1, part=5 << 20, parallel=2)) as store:
+        stored = await store.put(FRAME, data, "image/jpeg", sha256=hashlib.sha256(data).hexdigest())
+        assert await store.head(FRAME) == stored
+        assert await store.get(FRAME) == data
+    parts = -(-size // (5 << 20))
+    s3 = plain_client("s3", REGION, emulator)
+    head = s3.head_object(Bucket=buckets[Bucket.RAW], Key=FRAME.key, ChecksumMode="ENABLED")
+    assert (head["ContentType"], stored.etag.rpartition("-")[2]) == ("image/jpeg", str(parts))
+    assert head["ChecksumSHA256"].endswith(f"-{parts}")
+    assert s3.list_multipart_uploads(Bucket=buckets[Bucket.RAW]).get("Uploads", []) == []
+
+
+@pytest.mark.servers
+async def test_parts_that_are_refused_leave_nothing_behind(emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    buckets = {Bucket.RAW: f"parts-{uuid.uuid4().hex[:8]}"}
+    provision_buckets(buckets, REGION, emulator)
+    async with S3Blobs(buckets, REGION, emulator, HASTE, Multipart(above=1, part=5 << 20)) as store:
+        monkeypatch.setattr("panoveil.blobs._s3._base64", lambda digest: base64.b64encode(bytes(32)).decode())
+        with pytest.raises((Unavailable, Refused)):
+            await store.put(FRAME, bytes(6 << 20))
+        assert await store.head(FRAME) is None
+    assert plain_client("s3", REGION, emulator).list_multipart_uploads(Bucket=buckets[Bucket.RAW]).get("Uploads", []) == []
 
 
 @pytest.mark.servers

@@ -1,6 +1,6 @@
 """The car's disk: drive folders and the journal."""
 
-from services.agent.adapters.folder import scan
+from services.agent.adapters.folder import Folder, Found
 from services.agent.adapters.journal import SqliteJournal, open_journal
 
-__all__ = ["SqliteJournal", "open_journal", "scan"]
+__all__ = ["Folder", "Found", "SqliteJournal", "open_journal"]

@@ -1,9 +1,10 @@
 """The agent's journal: one SQLite file that survives the power going at any moment."""
 
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 
@@ -47,6 +48,7 @@ class SqliteJournal:
             self._database.execute(statement)
         self._database.execute("BEGIN IMMEDIATE")
         self._database.execute("COMMIT")
+        _sync_folder(self._path.parent)
         if self._database.execute("PRAGMA quick_check").fetchone() != ("ok",):
             raise sqlite3.DatabaseError("quick_check found damage")
 
@@ -71,9 +73,9 @@ class SqliteJournal:
             self._database.executemany("UPDATE objects SET announced = 1 WHERE destination = ? AND key = ? AND at = ?", rows)
 
     def forget(self) -> None:
-        """Forget everything of this destination: all is uploaded again."""
+        """Forget what was uploaded to this destination, but for when: all is uploaded again, and announced as the later."""
         with self._working():
-            self._database.execute("DELETE FROM objects WHERE destination = ?", (self._destination,))
+            self._database.execute("UPDATE objects SET size = -1, announced = 0 WHERE destination = ?", (self._destination,))
 
     def close(self) -> None:
         """Let go of the file, after what a thread is still writing."""
@@ -113,6 +115,16 @@ def open_journal(path: Path, destination: str, on_event: Listener) -> Iterator[S
         yield journal
     finally:
         journal.close()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the disk know the file's name: its content alone would be found by nobody after a power cut."""
+    opened = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # some file systems of cards sync no folders
+            os.fsync(opened)
+    finally:
+        os.close(opened)
 
 
 def _put_aside(path: Path) -> Path:

@@ -4,13 +4,14 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from pydantic import AwareDatetime, TypeAdapter, ValidationError
 
-from panoveil.contracts.errors import Rejected
+from panoveil.contracts.errors import Misconfigured, Rejected
 from panoveil.contracts.messages import Pose, decode_json
-from services.agent.events import Listener, PosesRead, SkipReason
+from services.agent.events import Listener, PosesKept, PosesRead, SkipReason
 from services.agent.poses.formats import format_of, open_track
 from services.agent.poses.interpolation import pose_at
 from services.agent.poses.options import PoseOptions
@@ -55,7 +56,8 @@ class Poses:
         raise next((fault for fault in faults if fault.reason != SkipReason.POSE_OUTSIDE), faults[0])
 
 
-NO_POSES = Poses(PoseOptions())
+WITHOUT_POSES = PoseOptions()
+NO_POSES = Poses(WITHOUT_POSES)
 """Nobody knows a pose but the manifests."""
 
 
@@ -69,6 +71,39 @@ def open_poses(options: PoseOptions, on_event: Listener) -> Poses:
         on_event(PosesRead(str(path), form, len(track), track.passed_over, round(seconds, 3)))
         tracks.append((path.name, track))
     return Poses(options, tuple(tracks))
+
+
+class PoseFiles:
+    """Pose files that may be written to while they are used."""
+
+    def __init__(self, options: PoseOptions, on_event: Listener) -> None:
+        """`Misconfigured` says what is wrong with a file, and where."""
+        self._options = options
+        self._on_event = on_event
+        self._seen = self._read = _marks(options.files)
+        self.poses = open_poses(options, on_event)
+
+    def reopen(self) -> bool:
+        """Read the files anew if they have changed, and not since the last call; whether there are other poses now."""
+        before, self._seen = self._seen, _marks(self._options.files)
+        if self._seen in (self._read, None) or self._seen != before:
+            return False
+        self._read = self._seen
+        try:
+            self.poses = open_poses(self._options, self._on_event)
+        except Misconfigured as error:
+            self._on_event(PosesKept(str(error)))
+            return False
+        return True
+
+
+def _marks(files: Sequence[Path]) -> list[tuple[int, int]] | None:
+    """Return what changes when a file is written to; None where one is not there."""
+    try:
+        found = [path.stat() for path in files]
+    except OSError:
+        return None
+    return [(one.st_size, one.st_mtime_ns) for one in found]
 
 
 def _document(data: bytes) -> dict[str, Any]:

@@ -45,6 +45,16 @@ def add_capture(folder: Path, name: str, *, minute: int = 0, lenses: Sequence[st
     return place
 
 
+def rewrite(place: Path, lens: str, data: bytes) -> None:
+    """Put another picture in a frame's place, and its hash into the manifest."""
+    (place / f"{lens}.jpg").write_bytes(data)
+    manifest = json.loads((place / "capture.json").read_text())
+    for frame in manifest["frames"]:
+        if frame["lens"] == lens:
+            frame["sha256"] = hashlib.sha256(data).hexdigest()
+    (place / "capture.json").write_text(json.dumps(manifest))
+
+
 class Off(Exception):
     """The car was switched off."""
 
@@ -63,11 +73,11 @@ class Car:
     slept: list[float] = field(default_factory=list)
     on_sleep: Callable[[], None] = lambda: None
 
-    async def put(self, ref: BlobRef, data: bytes, content_type: str = "") -> StoredBlob:
+    async def put(self, ref: BlobRef, data: bytes, content_type: str = "", *, sha256: str | None = None) -> StoredBlob:
         """Store, with a chance to be switched off on either side."""
         self._step()
         await asyncio.sleep(0)
-        stored = await self.blobs.put(ref, data, content_type)
+        stored = await self.blobs.put(ref, data, content_type, sha256=sha256)
         self.log.append(("put", ref.key))
         self._step()
         return stored
@@ -100,6 +110,7 @@ class Car:
             Backoff(give_up_after=give_up_after),
             self.sleep,
             lambda: START + timedelta(milliseconds=len(self.log)),
+            every=10.0,
         )
 
     def stored(self) -> set[str]:

@@ -45,6 +45,7 @@ def test_all_uploaded_is_zero(run: Run, drive: Path, capsys: pytest.CaptureFixtu
         "uploaded_before": 0,
         "skipped": 0,
         "frames_missing": 0,
+        "frames_damaged": 0,
         "files": 12,
         "size": sum(event["size"] for event in events if event["event"] == "FrameUploaded"),
     }

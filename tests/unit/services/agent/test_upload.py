@@ -17,13 +17,14 @@ from services.agent.events import (
     CaptureSkipped,
     CaptureUploaded,
     DriveDone,
+    FrameDamaged,
     FrameMissing,
     FrameUploaded,
     JournalLost,
     SkipReason,
     Waiting,
 )
-from tests.unit.services.agent.conftest import LENSES, Car, Off, add_capture
+from tests.unit.services.agent.conftest import LENSES, Car, Off, add_capture, rewrite
 
 ALL = {f"dk/d1/{name}/{file}" for name in ("c1", "c2", "c3") for file in [*(f"{lens}.jpg" for lens in LENSES), "capture.json"]}
 STEPS_OF_A_DRIVE = 60
@@ -133,9 +134,9 @@ async def test_what_the_journal_missed_is_sent_again(car: Car, drive: Path) -> N
 async def test_a_changed_file_is_uploaded_and_announced_again(car: Car, drive: Path) -> None:
     await upload_drive(drive, car.ports(), car.events.append)
     car.log.clear()
-    (drive / "captures/c2/left.jpg").write_bytes(b"mended")
+    rewrite(drive / "captures/c2", "left", b"mended")
     done = await upload_drive(drive, car.ports(), car.events.append)
-    assert car.log == [("put", "dk/d1/c2/left.jpg"), ("event", "dk/d1/c2/left.jpg")]
+    assert sorted(car.log) == [(what, f"dk/d1/c2/{name}") for what in ("event", "put") for name in ("capture.json", "left.jpg")]
     assert (done.uploaded, done.uploaded_before) == (1, 2)
 
 
@@ -237,9 +238,37 @@ async def test_a_manifest_that_vanishes_meanwhile_skips_its_capture(car: Car, dr
 
 
 async def test_an_empty_frame_goes_as_it_is(car: Car, drive: Path) -> None:
-    (drive / "captures/c1/left.jpg").write_bytes(b"")
+    rewrite(drive / "captures/c1", "left", b"")
     await upload_drive(drive, car.ports(), car.events.append)
     assert car.stored() == ALL
+
+
+async def test_a_damaged_frame_is_named_and_stays_behind_and_the_rest_goes_on(car: Car, drive: Path) -> None:
+    (drive / "captures/c1/left.jpg").write_bytes(b"half a pict")
+    done = await upload_drive(drive, car.ports(), car.events.append)
+    damaged = [event for event in car.events if isinstance(event, FrameDamaged)]
+    assert [(event.capture_id, event.file) for event in damaged] == [("dk/d1/c1", "left.jpg")]
+    assert "SHA-256" in damaged[0].detail
+    assert car.stored() == set(car.announced()) == ALL - {"dk/d1/c1/left.jpg"}
+    assert (done.uploaded, done.frames_damaged, done.left_behind) == (3, 1, 1)
+
+
+async def test_a_damaged_frame_is_told_at_every_run_and_nothing_is_sent_again(car: Car, drive: Path) -> None:
+    (drive / "captures/c1/left.jpg").write_bytes(b"half a pict")
+    await upload_drive(drive, car.ports(), car.events.append)
+    car.log.clear()
+    done = await upload_drive(drive, car.ports(), car.events.append)
+    assert (done.frames_damaged, done.uploaded, done.uploaded_before, car.log) == (1, 0, 3, [])
+
+
+async def test_a_damaged_frame_that_was_mended_is_sent_then(car: Car, drive: Path) -> None:
+    whole = (drive / "captures/c1/left.jpg").read_bytes()
+    (drive / "captures/c1/left.jpg").write_bytes(whole[:-1])
+    await upload_drive(drive, car.ports(), car.events.append)
+    car.log.clear()
+    (drive / "captures/c1/left.jpg").write_bytes(whole)
+    await upload_drive(drive, car.ports(), car.events.append)
+    assert car.log == [("put", "dk/d1/c1/left.jpg"), ("event", "dk/d1/c1/left.jpg")]
 
 
 async def test_a_folder_that_cannot_be_read_is_told(car: Car, drive: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -337,10 +337,12 @@ class CrashingBlobs(MemoryBlobs):
 
     crashes = True
 
-    async def put(self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream") -> StoredBlob:
+    async def put(
+        self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream", *, sha256: str | None = None
+    ) -> StoredBlob:
         if self.crashes and ref.key.endswith(".json"):
             raise Crash
-        return await super().put(ref, data, content_type)
+        return await super().put(ref, data, content_type, sha256=sha256)
 
 
 class CrashingLedger(MemoryLedger):
