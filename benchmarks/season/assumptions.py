@@ -69,8 +69,10 @@ class Assumptions:
     in_flight: float = _is(4, "records a task", "assumed", "what a crashed task had begun, and another one does again")
     spot_per_h: float = _is(0.01, "a task-hour", "assumed", "Fargate Spot and GPU spot alike; two minutes' notice: drained")
     crash_per_h: float = _is(0.002, "a task-hour", "assumed", "out of memory, host lost; no notice")
-    zone_outages: float = _is(2, "a season", "assumed", "an hour each, a third of all tasks and GPUs")
-    dependency_outages: float = _is(6, "a season", "assumed", "S3, DynamoDB or Triton away for 20 minutes: nothing moves")
+    zone_outages: float = _is(2, "a season", "assumed", "an hour each while panoramas arrive, a third of all tasks and GPUs")
+    dependency_outages: float = _is(
+        6, "a season", "assumed", "S3, DynamoDB or Triton away for 20 minutes while panoramas arrive: nothing moves"
+    )
     hot_days: float = _is(14, "days", "assumed", "originals and stitched panoramas in S3 Standard, then one archive object")
     puts_per_panorama: float = _is(10, "requests", "code", "six raw, stitched, published, catalogue, audit")
     gets_per_panorama: float = _is(20, "requests", "code", "ingest 7, stitcher 6, anonymizer 2, archive 5")

@@ -65,7 +65,7 @@ class Season:
         self._demand, self._assumptions, self._policy = demand, assumptions, policy or Policy()
         self._works = works
         self._rng = np.random.default_rng((seed, 4))
-        self._outages = Outages.drawn(assumptions, seed)
+        self._outages = Outages.drawn(assumptions, demand, seed)
         self._stages = {name: Stage(work, Fleet(assumptions.task_start_s)) for name, work in works.items()}
         self._gpus = Fleet(assumptions.gpu_start_s)
         self._outcome = Outcome(self._stages)

@@ -13,7 +13,6 @@ STAGES = ("ingest", "stitcher", "anonymizer")
 STREAMS = dict(zip(STAGES, ("uploads", "captures", "panoramas"), strict=True))
 _ZONES = 3
 _OUTAGE_S, _DEPENDENCY_S = HOUR, 1200.0
-_SEASON_DAYS = 183
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +87,21 @@ class Fleet:
 
 @dataclass(frozen=True, slots=True)
 class Outages:
-    """When a zone goes away, and when a dependency does: starts, seconds. They fall on hours at which there is work, or may be."""
+    """When a zone goes away, and when a dependency does: starts, seconds."""
 
     zones: tuple[float, ...]
     dependencies: tuple[float, ...]
 
     @classmethod
-    def drawn(cls, assumptions: Assumptions, seed: int) -> "Outages":
-        """Draw them over the season."""
+    def drawn(cls, assumptions: Assumptions, demand: Demand, seed: int) -> "Outages":
+        """Draw them from the hours at which panoramas arrive: an outage on an idle night would show nothing."""
         rng = np.random.default_rng((seed, 3))
-        zones, dependencies = (
-            tuple(sorted(rng.uniform(0, _SEASON_DAYS * DAY, round(number)).tolist()))
+        reached = np.cumsum(demand.count)
+        starts = [
+            demand.arrived[np.searchsorted(reached, rng.uniform(0, reached[-1], round(number)))].tolist()
             for number in (assumptions.zone_outages, assumptions.dependency_outages)
-        )
-        return cls(zones, dependencies)
+        ]
+        return cls(tuple(starts[0]), tuple(starts[1]))
 
     def zone_began(self, start: float, end: float) -> bool:
         """Whether a zone went away between the two."""
