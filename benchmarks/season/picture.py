@@ -70,12 +70,16 @@ def _axes(left: int, top: int, most: float, span: float, unit: str) -> str:
     bottom = top + _HEIGHT
     parts = [f'<path d="M{left},{top} V{bottom} H{left + _WIDTH}" fill="none" stroke="black"/>']
     parts += [
-        f'<text x="{left - 6}" y="{bottom - share * _HEIGHT + 4}" text-anchor="end">{most * share:,.4g}</text>'
+        f'<text x="{left - 6}" y="{bottom - share * _HEIGHT + 4}" text-anchor="end">{_number(most * share)}</text>'
         for share in (0, 0.5, 1)
     ]
     parts += [
-        f'<text x="{left + share * _WIDTH}" y="{bottom + 16}" text-anchor="middle">{span * share:.0f}</text>'
+        f'<text x="{left + share * _WIDTH}" y="{bottom + 16}" text-anchor="middle">{span * share:.4g}</text>'
         for share in (0, 0.25, 0.5, 0.75, 1)
     ]
     parts.append(f'<text x="{left + _WIDTH / 2}" y="{bottom + 31}" text-anchor="middle">{unit}</text>')
     return "\n".join(parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
