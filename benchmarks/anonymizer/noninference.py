@@ -73,7 +73,7 @@ def _subjects(folder: Path | None) -> Iterator[Subject]:
         _say(path.name)
         picture = jpeg.decode(path.read_bytes())
         data = jpeg.encode_patchable(picture, QUALITY)
-        yield Subject(path.name, data, tuple(_anywhere(picture.shape[1], OBJECTS)))
+        yield Subject(path.name, data, tuple(anywhere(picture.shape[1], OBJECTS)))
 
 
 def street() -> Subject:
@@ -90,11 +90,11 @@ def street() -> Subject:
         )
         for truth in world.truth(rig, 0, WIDTH)
     ]  # fmt: skip
-    more = _anywhere(WIDTH, max(0, OBJECTS - len(seen)))
+    more = anywhere(WIDTH, max(0, OBJECTS - len(seen)))
     return Subject("procedural street", jpeg.encode_patchable(image, QUALITY), (*seen, *more))
 
 
-def _anywhere(width: int, number: int) -> Iterator[Region]:
+def anywhere(width: int, number: int) -> Iterator[Region]:
     """Yield boxes 10 to 90 pixels high near the horizon, half of them as wide as plates; one lies across the edge."""
     rng = np.random.default_rng(7)
     for index in range(number):
@@ -106,7 +106,7 @@ def _anywhere(width: int, number: int) -> Iterator[Region]:
 
 
 def _measured(subject: Subject, repeat: int) -> dict[str, Any]:
-    rounds = [_once(subject) for _ in range(repeat)]
+    rounds = [once(subject) for _ in range(repeat)]
     width, height = jpeg.dimensions(subject.data)
     seconds = {step: statistics.median(each[0][step] for each in rounds) for step in rounds[0][0]}
     scaled = {step: round(value * PIXELS / (width * height), 4) for step, value in seconds.items()}
@@ -123,7 +123,7 @@ def _measured(subject: Subject, repeat: int) -> dict[str, Any]:
     }
 
 
-def _once(subject: Subject) -> tuple[dict[str, float], int, int, float]:
+def once(subject: Subject) -> tuple[dict[str, float], int, int, float]:
     """Return CPU seconds by step, changed pixels outside the obfuscated blocks, replaced MCUs, and the obfuscated share."""
     seconds: dict[str, float] = {}
     width, height = jpeg.dimensions(subject.data)
