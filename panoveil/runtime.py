@@ -99,6 +99,7 @@ def _kcl(service: str, settings: Settings) -> KclConfig:
         service=service,
         endpoint_url=settings.endpoint_url,
         java=settings.java,
+        retrieval=settings.retrieval,
         limits=Limits(max_in_flight=settings.max_in_flight, max_in_flight_per_shard=settings.max_in_flight),
     )
 
@@ -106,6 +107,8 @@ def _kcl(service: str, settings: Settings) -> KclConfig:
 def run(main: Coroutine[Any, Any, None], settings: Settings) -> None:
     """Run a service to its end; an error of ours becomes one logged sentence and its exit code."""
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    for chatty in ("aiobotocore.credentials", "botocore.credentials"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         asyncio.run(main)
     except PanoveilError as error:

@@ -1,11 +1,14 @@
 """What every service reads from its environment, once: `PANOVEIL_*`."""
 
 import socket
+from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from panoveil.contracts.keys import Bucket, Stream
+
+Retrieval = Literal["polling", "fanout"]
 
 
 class Settings(BaseSettings):
@@ -22,6 +25,7 @@ class Settings(BaseSettings):
     worker_id: str = Field(
         default_factory=socket.gethostname, min_length=1, description="unique per task; two alike do work twice"
     )
+    retrieval: Retrieval = Field(default="polling", description="polling, or fanout (low latency, billed per consumer and shard)")
     max_in_flight: int = Field(default=4, ge=1, le=1000, description="records worked on at once")
     log_level: str = "INFO"
 

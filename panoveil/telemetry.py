@@ -16,7 +16,9 @@ RECORDS = Counter(
 RETRIES = Counter("panoveil_retries", "Handler attempts that failed and were repeated, by cause.", ["service", "cause"])
 QUARANTINED = Counter("panoveil_quarantined", "Inputs quarantined, by reason.", ["service", "reason"])
 IN_FLIGHT = Gauge("panoveil_in_flight", "Records now being worked on.", ["service"])
-LAG_SECONDS = Gauge("panoveil_lag_seconds", "Age of the newest record handed to the service when it arrived.", ["service"])
+LAG_SECONDS = Gauge(
+    "panoveil_lag_seconds", "Age of the oldest record handed to the service and not finished; 0 when idle.", ["service"]
+)
 CHECKPOINTS = Counter("panoveil_checkpoints", "Checkpoints the lease owner accepted.", ["service"])
 DEPENDENCY_UP = Gauge(
     "panoveil_dependency_up", "1 while the dependency answers, 0 while the service waits for it.", ["service", "dependency"]

@@ -48,14 +48,12 @@ class Circuit:
         policy: RetryPolicy,
         sleep: Sleep = asyncio.sleep,
         chance: Callable[[], float] = random.random,
-        on_wait: Callable[[], None] = lambda: None,
     ) -> None:
-        """`sleep` is called with seconds, `chance` is uniform in [0, 1), `on_wait` is called before each pause."""
+        """`sleep` is called with seconds, `chance` is uniform in [0, 1)."""
         self._service = service
         self._policy = policy
         self._sleep = sleep
         self._chance = chance
-        self._on_wait = on_wait
         self._down: set[str] = set()
         self._failures = 0
         self._turn = asyncio.Lock()
@@ -98,7 +96,6 @@ class Circuit:
         try:
             if not self._down:
                 return None
-            self._on_wait()
             await self.pause(self._failures)
             return await self._tried(call)
         finally:

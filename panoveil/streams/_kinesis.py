@@ -10,11 +10,10 @@ from typing import Any
 from panoveil.aws import PATIENT, Patience, open_client, translated
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import Stream
-from panoveil.streams._port import Outgoing, PartlySent
+from panoveil.streams._port import Outgoing, PartlySent, check_sizes
 
 MAX_RECORDS = 500
 MAX_BYTES = 5 * 1024 * 1024
-MAX_RECORD_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ class KinesisSink:
 
     async def send(self, stream: Stream, records: Sequence[Outgoing]) -> None:
         """Return when all are acknowledged; raise `Unavailable("kinesis")`, `Misconfigured`, or `ValueError` for one over 1 MiB."""
+        check_sizes(records)
         sent = 0
         for batch in batches(records):
             try:
@@ -93,18 +93,10 @@ def batches(records: Sequence[Outgoing]) -> Iterator[list[Outgoing]]:
     batch: list[Outgoing] = []
     room = MAX_BYTES
     for record in records:
-        size = _size(record)
-        if batch and (len(batch) == MAX_RECORDS or size > room):
+        if batch and (len(batch) == MAX_RECORDS or record.size > room):
             yield batch
             batch, room = [], MAX_BYTES
         batch.append(record)
-        room -= size
+        room -= record.size
     if batch:
         yield batch
-
-
-def _size(record: Outgoing) -> int:
-    size = len(record.data) + len(record.partition_key.encode())
-    if size > MAX_RECORD_BYTES:
-        raise ValueError(f"a record of {size} bytes; Kinesis takes {MAX_RECORD_BYTES}")
-    return size

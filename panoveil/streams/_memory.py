@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from panoveil import telemetry
 from panoveil.contracts.keys import Stream
-from panoveil.streams._port import Outgoing, Record, Work
+from panoveil.streams._lag import Lag
+from panoveil.streams._port import Outgoing, Record, Work, check_sizes
 from panoveil.streams._shard import Shard
 
 
@@ -41,7 +42,8 @@ class MemoryStreams:
         self._sources: set[MemorySource] = set()
 
     async def send(self, stream: Stream, records: Sequence[Outgoing]) -> None:
-        """Append each record to the shard its partition key hashes to."""
+        """Append each record to the shard its partition key hashes to; `ValueError`, and nothing sent, where one is over 1 MiB."""
+        check_sizes(records)
         for record in records:
             shard = self._shard_of(stream, record.partition_key)
             number = str(next(self._numbers))
@@ -53,7 +55,7 @@ class MemoryStreams:
         self, stream: Stream, application: str, max_in_flight: int = 8, max_in_flight_per_shard: int = 8
     ) -> "MemorySource":
         """A consumer of all shards of a stream; run one at a time of an application."""
-        return MemorySource(self._sources, self._shards[stream], application, max_in_flight, max_in_flight_per_shard)
+        return MemorySource(self._sources, self._shards[stream], application, max_in_flight, max_in_flight_per_shard, self._clock)
 
     def records(self, stream: Stream) -> list[Record]:
         """Everything ever sent to the stream, in order of arrival."""
@@ -79,7 +81,13 @@ class MemorySource:
     """A `RecordSource` on `MemoryStreams`; made by `MemoryStreams.source`. Cancelling `run` is a crash: no last checkpoint."""
 
     def __init__(
-        self, listeners: "set[MemorySource]", shards: Sequence[MemoryShard], application: str, slots: int, slots_per_shard: int
+        self,
+        listeners: "set[MemorySource]",
+        shards: Sequence[MemoryShard],
+        application: str,
+        slots: int,
+        slots_per_shard: int,
+        clock: Callable[[], float],
     ) -> None:
         """Add itself to `listeners` while it runs, to be poked when something was sent."""
         self._listeners = listeners
@@ -87,6 +95,7 @@ class MemorySource:
         self._application = application
         self._slots = slots
         self._slots_per_shard = slots_per_shard
+        self._clock = clock
         self._lanes: list[Shard] = []
         self._stopping = False
         self._failure: BaseException | None = None
@@ -95,9 +104,10 @@ class MemorySource:
         """Deliver until `stop`; raise what `work` raised."""
         slots = asyncio.Semaphore(self._slots)
         self._lanes = [Shard(work, slots, self._slots_per_shard, self._fail) for _ in self._shards]
+        lag = Lag(self._application, self._clock)
         self._listeners.add(self)
         try:
-            await asyncio.gather(*map(self._attend, self._shards, self._lanes))
+            await asyncio.gather(*(self._attend(*pair, lag) for pair in zip(self._shards, self._lanes, strict=True)))
         finally:
             self._listeners.discard(self)
             for lane in self._lanes:
@@ -115,13 +125,16 @@ class MemorySource:
         for lane in self._lanes:
             lane.poke()
 
-    async def _attend(self, shard: MemoryShard, lane: Shard) -> None:
+    async def _attend(self, shard: MemoryShard, lane: Shard, lag: Lag) -> None:
+        with lag.of(lane):
+            await self._deliver(shard, lane)
+
+    async def _deliver(self, shard: MemoryShard, lane: Shard) -> None:
         position = shard.position(self._application)
         while not self._stopping:
             batch = shard.records[position : position + max(0, self._slots_per_shard - lane.waiting)]
             position += len(batch)
             lane.offer(batch)
-            self._report_lag(batch)
             await lane.changed()
             self._checkpoint(shard, lane)
         await lane.drain(timeout=None)
@@ -131,10 +144,6 @@ class MemorySource:
         if lane.mark is not None and shard.checkpoints.get(self._application) != lane.mark:
             shard.checkpoints[self._application] = lane.mark
             telemetry.CHECKPOINTS.labels(self._application).inc()
-
-    def _report_lag(self, batch: Sequence[Record]) -> None:
-        if batch:
-            telemetry.LAG_SECONDS.labels(self._application).set(max(0.0, time.time() - batch[-1].arrived_at))
 
     def _fail(self, error: BaseException) -> None:
         self._failure = error

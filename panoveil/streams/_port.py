@@ -1,11 +1,13 @@
 """What a service asks of a stream: records to work on, and a place to send."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.keys import Stream
+
+MAX_RECORD_BYTES = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +27,18 @@ class Outgoing:
 
     partition_key: str
     data: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes, as Kinesis counts them: the key too."""
+        return len(self.data) + len(self.partition_key.encode())
+
+
+def check_sizes(records: Iterable[Outgoing]) -> None:
+    """Raise `ValueError` where a record is larger than a stream takes."""
+    for record in records:
+        if record.size > MAX_RECORD_BYTES:
+            raise ValueError(f"a record of {record.size} bytes; Kinesis takes {MAX_RECORD_BYTES}")
 
 
 class PartlySent(Unavailable):
@@ -62,5 +76,6 @@ class RecordSink(Protocol):
         """Return when every record was acknowledged. Failed ones of a batch are sent again; `Unavailable("kinesis")` after that.
 
         It is `PartlySent` where some may be in: a caller who sends only what is left sends nothing twice that was acknowledged.
+        `ValueError`, and none of them sent, where one has more than `MAX_RECORD_BYTES`.
         """
         ...

@@ -1,6 +1,7 @@
 """Works one shard's records off: a bounded number at once, in any order, with the watermark kept."""
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable
 
@@ -25,7 +26,9 @@ class Shard:
         self._on_failure = on_failure
         self._watermark = Watermark()
         self._waiting: deque[Record] = deque()
-        self._running: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], Record] = {}
+        self.behind = 0.0
+        """Seconds from the end of the last batch to the end of the stream, as the stream said with it."""
         self._changed = asyncio.Event()
         self._arrived = asyncio.Event()
         self._pump = asyncio.create_task(self._start_waiting())
@@ -50,8 +53,17 @@ class Shard:
         """Whether all that was ever offered is finished: nothing of it waits, runs, failed or was dropped."""
         return not self._watermark.unfinished
 
-    def offer(self, records: Iterable[Record]) -> None:
+    @property
+    def oldest(self) -> float | None:
+        """When the oldest record that is held arrived, epoch seconds; None where none is. Safe to ask from another thread."""
+        held = [record.arrived_at for record in tuple(self._running.values())]
+        with contextlib.suppress(IndexError):  # the last that waited may start meanwhile
+            held.append(self._waiting[0].arrived_at)
+        return min(held, default=None)
+
+    def offer(self, records: Iterable[Record], behind: float = 0.0) -> None:
         """Take records in, in the order of the shard; after `stop_starting` they are dropped, to be delivered again elsewhere."""
+        self.behind = behind
         for record in records:
             # A dropped one too: it stays unfinished.
             self._watermark.delivered(record.sequence_number)
@@ -108,7 +120,7 @@ class Shard:
 
     def _start(self, record: Record) -> None:
         task = asyncio.create_task(self._run(record), name=f"record {record.shard_id} {record.sequence_number}")
-        self._running.add(task)
+        self._running[task] = record
         task.add_done_callback(lambda done: self._ended(record, done))
         self._changed.set()
 
@@ -116,7 +128,7 @@ class Shard:
         await self._work(record)
 
     def _ended(self, record: Record, task: asyncio.Task[None]) -> None:
-        self._running.discard(task)
+        del self._running[task]
         self._own_slots.release()
         self._slots.release()
         if not task.cancelled():

@@ -9,13 +9,10 @@ raises anything else       a bug: retried a bounded number of times, then quaran
 """
 
 import asyncio
-import contextlib
 import logging
 import random
-import time
 import traceback
-from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from panoveil import telemetry
@@ -50,17 +47,14 @@ class Consumer:
         policy: RetryPolicy = PATIENT,
         sleep: Sleep = asyncio.sleep,
         chance: Callable[[], float] = random.random,
-        clock: Callable[[], float] = time.time,
     ) -> None:
-        """`service` labels the metrics; `sleep`, `chance` (uniform in [0, 1)) and `clock` (epoch seconds) are for tests."""
+        """`service` labels the metrics; `sleep` and `chance` (uniform in [0, 1)) are for tests."""
         self._service = service
         self._source = source
         self._handler = handler
         self._quarantine = quarantine
         self._policy = policy
-        self._clock = clock
-        self._arrivals: Counter[float] = Counter()
-        self._circuit = Circuit(service, policy, sleep, chance, self._report_lag)
+        self._circuit = Circuit(service, policy, sleep, chance)
 
     async def run(self) -> None:
         """Consume until `stop`; raise `Misconfigured` where the service cannot go on."""
@@ -73,7 +67,7 @@ class Consumer:
 
     async def work(self, record: Record) -> None:
         """Bring one record to its end, done or quarantined; raise `Misconfigured` where the service cannot go on."""
-        with telemetry.IN_FLIGHT.labels(self._service).track_inprogress(), self._held(record):
+        with telemetry.IN_FLIGHT.labels(self._service).track_inprogress():
             outcome = await self._outcome(record)
         telemetry.RECORDS.labels(self._service, outcome).inc()
 
@@ -100,19 +94,6 @@ class Consumer:
         await self._circuit.call(lambda: _ungrouped(lambda: self._quarantine.put(record, reason, detail, trace, attempts)))
         telemetry.QUARANTINED.labels(self._service, reason).inc()
         return "quarantined"
-
-    @contextlib.contextmanager
-    def _held(self, record: Record) -> Iterator[None]:
-        self._arrivals[record.arrived_at] += 1
-        try:
-            yield
-        finally:
-            self._arrivals -= Counter([record.arrived_at])
-
-    def _report_lag(self) -> None:
-        """Let the lag grow while nothing moves: sources report it only when records arrive, and a full service takes none."""
-        if self._arrivals:
-            telemetry.LAG_SECONDS.labels(self._service).set(max(0.0, self._clock() - max(self._arrivals)))
 
 
 async def _ungrouped(call: Callable[[], Awaitable[None]]) -> None:

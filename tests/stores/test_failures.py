@@ -155,7 +155,7 @@ async def test_no_credentials_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_s3_refuses_bytes_that_changed_on_the_way(emulator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     buckets = {Bucket.RAW: "integrity"}
     s3.provision_buckets(buckets, REGION, emulator)
-    monkeypatch.setattr(s3, "_sha256_base64", lambda data: "A" * 43 + "=")
+    monkeypatch.setattr(s3, "_base64", lambda digest: "A" * 43 + "=")
     async with S3Blobs(buckets, REGION, emulator, ONCE) as store:
         with pytest.raises(Unavailable, match="BadDigest"):
             await store.put(FRAME, b"damaged")

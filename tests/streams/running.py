@@ -7,8 +7,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Self
 
+from prometheus_client import REGISTRY
+
 from panoveil.streams import Consumer, Outgoing, Record, RetryPolicy
-from tests.streams.worlds import World
+from tests.streams.worlds import SERVICE, World
 
 PATIENCE = 300.0
 _names = itertools.count()
@@ -40,13 +42,14 @@ class Running:
         self.world = world
         self.handler: Callable[[Record], Awaitable[None]] = nothing
         self.quarantine = FakeQuarantine()
+        self.sent: set[bytes] = set()
         self.done: dict[bytes, Record] = {}
         self.deliveries: Counter[bytes] = Counter()
         self.in_flight: Counter[str] = Counter()
         self.most_in_flight: Counter[str] = Counter()
         self.source = world.source()
         policy = RetryPolicy(attempts=2, first_pause=0.01, longest_pause=0.05)
-        self.consumer = Consumer("streams-test", self.source, self._handle, self.quarantine, policy=policy)
+        self.consumer = Consumer(SERVICE, self.source, self._handle, self.quarantine, policy=policy)
         self.task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -65,12 +68,18 @@ class Running:
         await asyncio.gather(self.task, return_exceptions=True)
         self.task = None
 
+    @property
+    def lag(self) -> float:
+        """The gauge's seconds."""
+        return REGISTRY.get_sample_value("panoveil_lag_seconds", {"service": SERVICE}) or 0.0
+
     async def send(self, count: int) -> list[bytes]:
         """Send so many records with names of their own; return their data."""
         return await self.send_named(new_names(count))
 
     async def send_named(self, names: list[bytes]) -> list[bytes]:
         """Send records whose names a handler knows before the first of them comes."""
+        self.sent.update(names)
         await self.world.send([Outgoing(name.decode(), name) for name in names])
         return names
 

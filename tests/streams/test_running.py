@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from panoveil.contracts.errors import Rejected, Unavailable
-from panoveil.streams import Record
+from panoveil.streams import Outgoing, Record
 from tests.streams.running import Running, new_names, nothing
 from tests.streams.worlds import MAX_IN_FLIGHT, MAX_IN_FLIGHT_PER_SHARD
 
@@ -97,6 +97,32 @@ async def test_a_dependency_that_is_down_is_waited_for(running: Running) -> None
     await running.finished(names)
     assert all(running.deliveries[name] >= 3 for name in names)
     assert not {*names} & {data for data, _ in running.quarantine.kept}
+
+
+async def test_the_lag_grows_while_a_dependency_is_down_and_ends_with_it(running: Running) -> None:
+    down = True
+
+    async def at_first(record: Record) -> None:
+        if down:
+            raise Unavailable("s3", "asleep")
+
+    running.handler = at_first
+    names = await running.send(30)
+    await running.until(lambda: running.lag > 0.5)
+    shown = running.lag
+    await running.until(lambda: running.lag > 2 * shown)
+    assert not {*names} & running.done.keys()
+    down = False
+    await running.finished(names)
+    await running.until(lambda: running.lag == 0)
+
+
+async def test_a_record_that_is_too_large_is_refused_with_all_that_were_to_go_with_it(running: Running) -> None:
+    too_large = Outgoing("kø", bytes(2**20 - 2))  # a byte too many: the key has three
+    with pytest.raises(ValueError, match="1048576"):
+        await running.world.send([*[Outgoing(name.decode(), name) for name in new_names(600)], too_large])
+    await running.finished(await running.send(20))
+    assert running.deliveries.keys() <= running.sent
 
 
 @pytest.mark.parametrize("victim", ["a child", "the JVM"])

@@ -1,5 +1,6 @@
 """What only real servers show: provisioning, and that nothing outlives a service."""
 
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ from panoveil.aws import plain_client
 from panoveil.contracts.errors import Misconfigured, Unavailable
 from panoveil.contracts.keys import Stream
 from panoveil.streams import KclConfig, KclSource, Outgoing, kinesis_sink, provision_application, provision_streams
-from tests.streams.running import PATIENCE, nothing
+from panoveil.streams._kcl.preflight import check
+from panoveil.streams._kcl.watchdog import Watchdog
+from tests.streams.running import PATIENCE, Running, nothing
 from tests.streams.worlds import REGION, SHARDS, KclWorld, descendants
 
 pytestmark = pytest.mark.servers
@@ -83,10 +86,83 @@ async def test_a_missing_stream_is_said(emulator: str) -> None:
             await sink.send(Stream.UPLOADS, [Outgoing("key", b"")])
 
 
+@pytest.mark.parametrize("suffix", ["", "-CoordinatorState", "-WorkerMetricStats"])
+async def test_a_missing_table_is_said(emulator: str, suffix: str) -> None:
+    world = KclWorld(emulator)
+    plain_client("dynamodb", REGION, emulator).delete_table(TableName=world.name + suffix)
+    with pytest.raises(Misconfigured, match=f"table {world.name}{suffix}: the table or stream does not exist: provision it"):
+        await world.source().run(nothing)
+
+
+def test_looking_for_what_is_missing_changes_nothing(emulator: str) -> None:
+    world = KclWorld(emulator)
+    dynamodb = plain_client("dynamodb", REGION, emulator)
+    tables = [world.name + suffix for suffix in ("", "-CoordinatorState", "-WorkerMetricStats")]
+    before = [dynamodb.scan(TableName=table)["Items"] for table in tables]
+    check(world.config)
+    assert [dynamodb.scan(TableName=table)["Items"] for table in tables] == before
+
+
+def test_a_service_without_its_stream_says_one_sentence_and_exits_78(emulator: str) -> None:
+    settings = {"PANOVEIL_ENDPOINT_URL": emulator, "PANOVEIL_NAMESPACE": "unprovisioned"}
+    service = subprocess.run(
+        [sys.executable, "-m", "services.ingest"], env={**os.environ, **settings}, capture_output=True, text=True, check=False
+    )
+    [line] = service.stderr.splitlines()
+    assert "stream unprovisioned-uploads: the table or stream does not exist: provision it" in line
+    assert (service.stdout, service.returncode) == ("", Misconfigured.exit_code)
+
+
 async def test_a_kinesis_that_is_not_there_is_unavailable(credentials: None) -> None:
     async with kinesis_sink({Stream.UPLOADS: "any"}, REGION, "http://127.0.0.1:9") as sink:
         with pytest.raises(Unavailable):
             await sink.send(Stream.UPLOADS, [Outgoing("key", b"")])
+
+
+def left_behind(world: KclWorld, lease_seconds: float) -> None:
+    """A leader that died: its lock, which nobody renews."""
+    words = {"key": "Leader", "ownerName": "the dead", "leaseDuration": f"{lease_seconds * 1000:.0f}", "recordVersionNumber": "7"}
+    item = {name: {"S": word} for name, word in words.items()}
+    plain_client("dynamodb", REGION, world.url).put_item(TableName=f"{world.name}-CoordinatorState", Item=item)
+
+
+def leader(world: KclWorld) -> str | None:
+    state = plain_client("dynamodb", REGION, world.url)
+    found = state.get_item(TableName=f"{world.name}-CoordinatorState", Key={"key": {"S": "Leader"}}, ConsistentRead=True)
+    return str(found["Item"]["ownerName"]["S"]) if "Item" in found else None
+
+
+def test_the_lock_of_a_dead_leader_is_removed_when_its_time_is_up_and_not_before(emulator: str) -> None:
+    world = KclWorld(emulator)
+    left_behind(world, lease_seconds=120)
+    now = 0.0
+    watchdog = Watchdog(world.config, clock=lambda: now)
+    while now < 120:
+        now += 6
+        assert not watchdog.look()
+    assert leader(world) == "the dead"
+    now += 12
+    assert watchdog.look()
+    assert leader(world) is None
+
+
+async def test_records_are_pushed_where_that_is_asked_for(emulator: str) -> None:
+    world = KclWorld(emulator, retrieval="fanout")
+    async with Running(world) as running:
+        names = await running.send(20)
+        await running.finished(names)
+        await running.checkpointed(names)
+    kinesis = plain_client("kinesis", REGION, emulator)
+    arn = kinesis.describe_stream_summary(StreamName=world.name)["StreamDescriptionSummary"]["StreamARN"]
+    assert [one["ConsumerName"] for one in kinesis.list_stream_consumers(StreamARN=arn)["Consumers"]] == [world.name]
+
+
+async def test_an_application_whose_leader_died_goes_on(emulator: str) -> None:
+    world = KclWorld(emulator)
+    left_behind(world, lease_seconds=3)
+    async with Running(world) as running:
+        await running.finished(await running.send(10))
+        assert leader(world) == world.config.worker_id
 
 
 def test_nothing_outlives_a_service_that_is_killed(emulator: str) -> None:

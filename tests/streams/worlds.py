@@ -7,7 +7,7 @@ import signal
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import psutil
 
@@ -26,6 +26,7 @@ from panoveil.streams import (
 )
 
 REGION = "eu-north-1"
+SERVICE = "streams-test"
 SHARDS = 2
 MAX_IN_FLIGHT, MAX_IN_FLIGHT_PER_SHARD = 3, 2
 
@@ -56,13 +57,13 @@ class MemoryWorld:
         self._streams = MemoryStreams(SHARDS)
 
     def source(self) -> RecordSource:
-        return self._streams.source(Stream.UPLOADS, "app", MAX_IN_FLIGHT, MAX_IN_FLIGHT_PER_SHARD)
+        return self._streams.source(Stream.UPLOADS, SERVICE, MAX_IN_FLIGHT, MAX_IN_FLIGHT_PER_SHARD)
 
     async def send(self, records: Sequence[Outgoing]) -> None:
         await self._streams.send(Stream.UPLOADS, records)
 
     async def checkpoints(self) -> dict[str, int]:
-        return {shard: int(mark) for shard, mark in self._streams.checkpoints(Stream.UPLOADS, "app").items()}
+        return {shard: int(mark) for shard, mark in self._streams.checkpoints(Stream.UPLOADS, SERVICE).items()}
 
 
 @dataclass
@@ -71,9 +72,13 @@ class KclWorld:
 
     url: str
     name: str = field(default_factory=lambda: f"streams-{uuid.uuid4().hex[:8]}")
+    retrieval: Literal["polling", "fanout"] = "polling"
+    kinesis_url: str | None = None
+    """Of another emulator that serves Kinesis: the leases are made from a stream with the same shards on the first."""
 
     def __post_init__(self) -> None:
-        provision_streams({self.name: SHARDS}, REGION, self.url)
+        for url in {self.url, self.streams_url}:
+            provision_streams({self.name: SHARDS}, REGION, url)
         assert provision_application(self.name, self.name, REGION, self.url) == SHARDS
 
     @property
@@ -83,19 +88,29 @@ class KclWorld:
     @property
     def config(self) -> KclConfig:
         limits = Limits(MAX_IN_FLIGHT, MAX_IN_FLIGHT_PER_SHARD, hold_seconds=1.0, checkpoint_seconds=0.2, drain_seconds=60.0)
-        return KclConfig(self.name, self.name, REGION, "tester", "streams-test", self.url, limits=limits)
+        return KclConfig(
+            self.name, self.name, REGION, "tester", SERVICE, self.streams_url, self.url, retrieval=self.retrieval, limits=limits
+        )
+
+    @property
+    def streams_url(self) -> str:
+        """Where Kinesis is."""
+        return self.kinesis_url or self.url
 
     def source(self) -> RecordSource:
         return KclSource(self.config)
 
     async def send(self, records: Sequence[Outgoing]) -> None:
-        async with kinesis_sink({Stream.UPLOADS: self.name}, REGION, self.url) as sink:
+        async with kinesis_sink({Stream.UPLOADS: self.name}, REGION, self.streams_url) as sink:
             await sink.send(Stream.UPLOADS, records)
 
     async def checkpoints(self) -> dict[str, int]:
+        return {shard: int(mark) for shard, mark in (await self.marks()).items() if mark.isdigit()}
+
+    async def marks(self) -> dict[str, str]:
+        """What each lease says of its shard: a sequence number, or a word such as SHARD_END."""
         leases = (await asyncio.to_thread(self._client.scan, TableName=self.name, ConsistentRead=True))["Items"]
-        marks = {lease["leaseKey"]["S"]: lease["checkpoint"]["S"] for lease in leases}
-        return {shard: int(mark) for shard, mark in marks.items() if mark.isdigit()}
+        return {lease["leaseKey"]["S"]: lease["checkpoint"]["S"] for lease in leases}
 
     @property
     def _client(self) -> Any:

@@ -1,6 +1,7 @@
 """What a KCL source is told."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +28,11 @@ class KclConfig:
 
     `application` names the lease table; tasks of one application share its shards. `worker_id` is stable on a laptop (a restart
     is then quick) and unique to the task on ECS (two alive with the same one do the work twice). `endpoint_url` is the
-    emulator that serves both Kinesis and DynamoDB; None means AWS. `java` is a path, or None to search. A shard is read every
+    emulator that serves Kinesis, and DynamoDB too unless `dynamodb_endpoint_url` names another; None means AWS. `java` is a path, or None to search. A shard is read every
     `poll_seconds`, `max_records` at most; None means three times what may be in flight, so that a batch is worked off while it is held.
     `start` and `end` are for an application that reads a part of a stream, epoch seconds: it begins with what arrived then, where its
     leases were provisioned `from_time`, and stops by itself once every shard has passed the end.
+    With `retrieval` "fanout" Kinesis pushes instead: the application registers a consumer of its own name, which is billed by the hour and shard.
     """
 
     application: str
@@ -39,13 +41,20 @@ class KclConfig:
     worker_id: str
     service: str
     endpoint_url: str | None = None
+    dynamodb_endpoint_url: str | None = None
     java: str | None = None
     max_records: int | None = None
     poll_seconds: float = 0.5
     failover_seconds: float = 6.0
     start: float | None = None
     end: float | None = None
+    retrieval: Literal["polling", "fanout"] = "polling"
     limits: Limits = Limits()
+
+    @property
+    def tables_url(self) -> str | None:
+        """The emulator that serves DynamoDB."""
+        return self.dynamodb_endpoint_url or self.endpoint_url
 
     @property
     def batch(self) -> int:

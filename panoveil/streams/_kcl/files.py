@@ -92,8 +92,8 @@ def properties_of(config: KclConfig, child: Path) -> Mapping[str, str]:
         "processingLanguage": "python",
         # The default, LATEST, loses what was sent before the first start.
         "initialPositionInStream": "TRIM_HORIZON",
-        # Unset, it registers a consumer with enhanced fan-out, which is billed.
-        "retrievalMode": "POLLING",
+        # Unset, it registers a consumer with enhanced fan-out, which is billed: only where that was asked for.
+        "retrievalMode": config.retrieval.upper(),
         "metricsLevel": "NONE",
         "maxRecords": str(config.batch),
         "idleTimeBetweenReadsInMillis": str(poll),
@@ -112,6 +112,5 @@ def properties_of(config: KclConfig, child: Path) -> Mapping[str, str]:
     if config.start is not None:
         del properties["initialPositionInStream"]
         properties["initialPositionInStreamExtended"] = str(int(config.start))
-    if config.endpoint_url:
-        properties |= {"kinesisEndpoint": config.endpoint_url, "dynamoDBEndpoint": config.endpoint_url}
-    return properties
+    endpoints = {"kinesisEndpoint": config.endpoint_url, "dynamoDBEndpoint": config.tables_url}
+    return properties | {name: url for name, url in endpoints.items() if url}

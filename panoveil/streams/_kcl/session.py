@@ -14,6 +14,7 @@ from typing import Any
 
 from panoveil.streams._kcl.channel import Channel, LinkClosed
 from panoveil.streams._kcl.config import Limits
+from panoveil.streams._lag import Lag
 from panoveil.streams._port import Record
 from panoveil.streams._shard import Shard
 
@@ -24,15 +25,13 @@ _LEASE_GONE = "ShutdownException"
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Who is told what a session sees: accepted checkpoints, a shard's age (seconds) with each batch, and how far it has come.
+    """Who is told what a session sees: accepted checkpoints, the shard that is worked on, and how far it has come.
 
     `passed` hears up to when (epoch seconds) all that had arrived in a shard is worked off.
     """
 
     checkpointed: Callable[[], None]
-    lag: Callable[[str, float], None]
-    now: Callable[[], float]
-    """Epoch seconds, to age records."""
+    lag: Lag
     passed: Callable[[str, float], None] = lambda _shard_id, _at: None
 
 
@@ -62,14 +61,18 @@ class Session:
     async def run(self) -> None:
         """Answer until the child hangs up, or its protocol breaks; nothing of the shard runs when this returns."""
         try:
-            while True:
-                await self._answer(await self._next())
+            with self._watch.lag.of(self._shard):
+                await self._converse()
         except LinkClosed as end:
             if not self.said_bye:
                 _log.warning("shard %s: the child's link closed without a bye (%s)", self.shard_id, end)
         finally:
             await self._shard.cancel()
             await self._channel.close()
+
+    async def _converse(self) -> None:
+        while True:
+            await self._answer(await self._next())
 
     def stop_starting(self) -> None:
         """Return held batches at once, drop new ones, start nothing more."""
@@ -106,9 +109,8 @@ class Session:
 
     async def _process(self, message: dict[str, Any]) -> None:
         records = [_record(self.shard_id, entry) for entry in message["records"]]
-        self._report_lag(records)
         self._report_position()  # before: of a stream that is busy something is always under way after a batch
-        self._shard.offer(records)
+        self._shard.offer(records, behind=float(message.get("millisBehindLatest") or 0) / 1000)
         await self._hold()
         self._position = max(self._position, _position(records, message.get("millisBehindLatest")))
         self._report_position()
@@ -176,12 +178,6 @@ class Session:
         else:
             raise LinkClosed(f"checkpoint refused: {error}")
         return error is None
-
-    def _report_lag(self, records: list[Record]) -> None:
-        if records:
-            self._watch.lag(self.shard_id, max(0.0, self._watch.now() - records[-1].arrived_at))
-        elif not self._shard.held:
-            self._watch.lag(self.shard_id, 0.0)
 
     def _report_position(self) -> None:
         if not self._shard.held:

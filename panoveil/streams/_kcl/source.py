@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,10 @@ from panoveil.streams._kcl.daemon import Daemon
 from panoveil.streams._kcl.files import private_folder, write_files
 from panoveil.streams._kcl.gateway import Gateway
 from panoveil.streams._kcl.java import find_java, kcl_jars
-from panoveil.streams._kcl.preflight import check_stream, shards_of
+from panoveil.streams._kcl.preflight import check, shards_of
 from panoveil.streams._kcl.session import Watch
+from panoveil.streams._kcl.watchdog import watch
+from panoveil.streams._lag import Lag
 from panoveil.streams._port import Record, Work
 
 _log = logging.getLogger("panoveil.streams.kcl")
@@ -33,15 +35,19 @@ class KclSource:
     def __init__(
         self,
         config: KclConfig,
-        preflight: Callable[[KclConfig], None] = check_stream,
+        preflight: Callable[[KclConfig], None] = check,
         list_shards: Callable[[KclConfig], Iterable[str]] = shards_of,
+        watchdog: Callable[[KclConfig], Coroutine[Any, Any, None]] = watch,
     ) -> None:
-        """Nothing is started yet; `preflight` runs in a thread and raises what stands against starting, as does `list_shards`."""
+        """Nothing is started yet. `preflight` runs in a thread and raises what stands against starting, as does `list_shards`.
+
+        `watchdog` runs beside the daemon.
+        """
         self._config = config
         self._preflight = preflight
         self._list_shards = list_shards
+        self._watchdog = watchdog
         self._stop = asyncio.Event()
-        self._lags: dict[str, float] = {}
         self._to_pass: set[str] = set()
 
     def stop(self) -> None:
@@ -55,7 +61,7 @@ class KclSource:
         if self._config.end is not None:  # what a shard holds that comes into being later arrived after the end
             self._to_pass = set(await asyncio.to_thread(self._list_shards, self._config))
         gateway = Gateway(self._in_part(work), self._config.limits, self._watch())
-        async with _listening(gateway, self._config) as folder:
+        async with _listening(gateway, self._config) as folder, _running(self._watchdog(self._config)):
             failures = 0
             while not self._stop.is_set():
                 started = time.monotonic()
@@ -123,9 +129,7 @@ class KclSource:
 
     def _watch(self) -> Watch:
         service = self._config.service
-        return Watch(
-            checkpointed=telemetry.CHECKPOINTS.labels(service).inc, lag=self._set_lag, now=time.time, passed=self._set_passed
-        )
+        return Watch(checkpointed=telemetry.CHECKPOINTS.labels(service).inc, lag=Lag(service), passed=self._set_passed)
 
     def _in_part(self, work: Work) -> Work:
         """Leave alone what arrived after the end."""
@@ -146,13 +150,20 @@ class KclSource:
             if not self._to_pass:
                 self.stop()
 
-    def _set_lag(self, shard_id: str, seconds: float) -> None:
-        self._lags[shard_id] = seconds
-        telemetry.LAG_SECONDS.labels(self._config.service).set(max(self._lags.values()))
-
 
 async def _first(futures: "Iterable[asyncio.Future[Any]]", timeout: float | None = None) -> None:
     await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+
+
+@contextlib.asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run something beside the block, and no longer."""
+    task = asyncio.create_task(work)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager

@@ -1,3 +1,4 @@
+import dataclasses
 import os
 import shlex
 import sys
@@ -21,6 +22,10 @@ def test_the_traps_are_closed() -> None:
     assert properties["callProcessRecordsEvenForEmptyRecordList"] == "true"
     assert int(properties["shutdownGraceMillis"]) > 10_000
     assert "timeoutInSeconds" not in properties
+
+
+def test_records_are_pushed_only_where_that_is_asked_for() -> None:
+    assert properties_of(dataclasses.replace(CONFIG, retrieval="fanout"), Path("/x/child"))["retrievalMode"] == "FANOUT"
 
 
 def test_endpoints_are_said_only_where_there_is_an_emulator() -> None:

@@ -4,6 +4,7 @@ import socket
 from panoveil.streams import Limits, Record
 from panoveil.streams._kcl.gateway import Gateway
 from panoveil.streams._kcl.session import Watch
+from panoveil.streams._lag import Lag
 
 
 async def nothing(record: Record) -> None:
@@ -11,7 +12,7 @@ async def nothing(record: Record) -> None:
 
 
 async def test_a_child_that_connects_at_the_very_end_is_hung_up_on() -> None:
-    gateway = Gateway(nothing, Limits(), Watch(lambda: None, lambda *_: None, lambda: 0.0))
+    gateway = Gateway(nothing, Limits(), Watch(lambda: None, Lag("gateway")))
     ours, theirs = socket.socketpair()
     child, to_service = await asyncio.open_unix_connection(sock=theirs)
     gateway._accept(*await asyncio.open_unix_connection(sock=ours))

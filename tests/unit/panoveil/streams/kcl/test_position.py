@@ -35,7 +35,7 @@ async def positions(*batches: tuple[list[int], int | None], finish: bool = True)
     async with two_ends() as (here, there):
         daemon = Daemon(there, limits())
         shard = Shard(work, asyncio.Semaphore(2), 2, lambda _: None)
-        watch = Watch(daemon.counts, daemon.notes, lambda: 100.0, lambda *position: told.append(position))
+        watch = Watch(daemon.counts, daemon.lag, lambda *position: told.append(position))
         running = asyncio.create_task(Session(here, shard, limits(hold_seconds=0.02), watch).run())
         for numbers, behind in batches:
             await daemon.say("processRecords", records=list(map(entry, numbers)), millisBehindLatest=behind)

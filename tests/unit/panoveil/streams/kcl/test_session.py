@@ -11,6 +11,7 @@ from panoveil.contracts.errors import Misconfigured
 from panoveil.streams import Limits, Record
 from panoveil.streams._kcl.channel import Channel, LinkClosed
 from panoveil.streams._kcl.session import Session, Watch
+from panoveil.streams._lag import Lag
 from panoveil.streams._shard import Shard
 from tests.unit.panoveil.streams.kcl.ends import two_ends
 
@@ -25,7 +26,7 @@ class Daemon:
         self.limits = limits
         self.gates: dict[bytes, asyncio.Future[None]] = {}
         self.checkpoints = 0
-        self.lags: list[float] = []
+        self.lag = Lag("session", now=lambda: 100.0)
 
     async def work(self, record: Record) -> None:
         self.gates[record.data] = asyncio.get_running_loop().create_future()
@@ -66,9 +67,6 @@ class Daemon:
     def counts(self) -> None:
         self.checkpoints += 1
 
-    def notes(self, shard_id: str, seconds: float) -> None:
-        self.lags.append(seconds)
-
 
 def entry(number: int) -> dict[str, Any]:
     data = base64.b64encode(b"%d" % number).decode()
@@ -88,7 +86,7 @@ async def session(limits: Limits) -> AsyncIterator[tuple[Daemon, Session, "async
     async with two_ends() as (here, there):
         daemon = Daemon(there, limits)
         shard = Shard(daemon.work, asyncio.Semaphore(limits.max_in_flight), limits.max_in_flight_per_shard, lambda _: None)
-        session = Session(here, shard, limits, Watch(daemon.counts, daemon.notes, now=lambda: 100.0))
+        session = Session(here, shard, limits, Watch(daemon.counts, daemon.lag))
         running = asyncio.create_task(session.run())
         await daemon.say("initialize", shardId="shardId-7", sequenceNumber="TRIM_HORIZON", subSequenceNumber=0)
         await daemon.hears_status("initialize")
@@ -110,7 +108,7 @@ async def test_records_are_handed_over_whole() -> None:
     async with two_ends() as (here, there):
         shard = Shard(work, asyncio.Semaphore(1), 1, lambda _: None)
         daemon = Daemon(there, Limits())
-        running = asyncio.create_task(Session(here, shard, Limits(), Watch(daemon.counts, daemon.notes, lambda: 9.0)).run())
+        running = asyncio.create_task(Session(here, shard, Limits(), Watch(daemon.counts, daemon.lag)).run())
         await daemon.say("initialize", shardId="shardId-7", sequenceNumber="TRIM_HORIZON", subSequenceNumber=0)
         await daemon.hears_status("initialize")
         await daemon.give(4)
@@ -118,7 +116,6 @@ async def test_records_are_handed_over_whole() -> None:
         await there.close()
         await running
     assert seen == [Record("shardId-7", "4", "key-4", b"4", 4.0)]
-    assert daemon.lags == [5.0]
 
 
 async def test_a_batch_is_returned_once_all_of_it_runs_and_checkpointed_with_the_next() -> None:
@@ -377,14 +374,26 @@ async def test_a_daemon_that_does_not_answer_a_checkpoint_is_given_up() -> None:
 
 async def test_an_idle_shard_has_no_lag() -> None:
     async with session(limits()) as (daemon, _, _):
-        await daemon.give(40)
+        await daemon.give(40, 70)
         await daemon.hears_status("processRecords")
-        await daemon.started(b"40")
+        await daemon.started(b"40", b"70")
+        assert daemon.lag.seconds() == 60.0
         daemon.finish(b"40")
+        daemon.finish(b"70")
         await daemon.give()
-        await daemon.hears_checkpoint(40)
+        await daemon.hears_checkpoint(70)
         await daemon.hears_status("processRecords")
-        assert daemon.lags == [60.0, 0.0]
+        assert daemon.lag.seconds() == 0.0
+
+
+async def test_a_shard_that_holds_nothing_lags_as_its_stream_says() -> None:
+    async with session(limits()) as (daemon, _, running):
+        await daemon.say("processRecords", records=[], millisBehindLatest=2500)
+        await daemon.hears_status("processRecords")
+        assert daemon.lag.seconds() == 2.5
+        await daemon.channel.close()
+        await asyncio.wait_for(running, 60)
+        assert daemon.lag.seconds() == 0.0
 
 
 async def test_quiet_waits_for_work_and_its_checkpoint() -> None:

@@ -19,6 +19,10 @@ from tests.streams.worlds import descendants
 LIMITS = Limits(max_in_flight=4, max_in_flight_per_shard=4, hold_seconds=0.2, checkpoint_seconds=0.0, drain_seconds=60.0)
 
 
+async def asleep(config: KclConfig) -> None:
+    """Watch nobody."""
+
+
 class Shelf:
     """A fake Java and the shard that its daemon serves."""
 
@@ -35,7 +39,7 @@ class Shelf:
 
     def source(self, limits: Limits = LIMITS) -> KclSource:
         config = KclConfig("app", "stream", "eu-north-1", "me", "test", java=str(self.java), limits=limits)
-        return KclSource(config, preflight=lambda _: None)
+        return KclSource(config, preflight=lambda _: None, watchdog=asleep)
 
     @property
     def family(self) -> dict[int, str]:
