@@ -24,6 +24,7 @@ from console.evaluate.folder import Wish, evaluate_folder
 from console.evaluate.result import Result
 from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
+from console.observe.cli import looking_on, metrics
 from console.quarantine.cli import quarantine_app
 from console.recipes.cli import recipes_app
 from console.replay.cli import replay
@@ -41,6 +42,7 @@ app.add_typer(rig_app, name="rig")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(recipes_app, name="recipes")
 app.command("replay")(replay)
+app.command("metrics")(metrics)
 audit_app = typer.Typer(
     no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
 )
@@ -90,6 +92,13 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where pictures and logs go.")] = stacks.STATE / "demo",
     patience: Annotated[float, typer.Option(help="Seconds after which the demo gives up.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="End with the summary as one JSON line on standard output.")] = False,
+    observe: Annotated[
+        bool,
+        typer.Option(
+            help="Run Prometheus beside it, with the alert rules, and end with pictures of the dashboards; on a terminal everything "
+            "then goes on until Ctrl-C."
+        ),
+    ] = False,
 ) -> None:
     """Drive a virtual car through the whole pipeline on this machine.
 
@@ -101,13 +110,15 @@ def demo(
         panoveil demo --captures 4 --width 2048 --defects
         panoveil demo --world ~/panoramas --width 8192
         panoveil demo --drive ~/drives/monday --width 8192 --json
+        panoveil demo --defects --observe
     """
     console = _ERR if as_json else _OUT
     folder = out / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     showing = view(console)
     try:
         chosen = drives.choose(drives.Wish(world, drive, captures, width, defects, seed), folder, showing)
-        result = asyncio.run(run.run(chosen, folder, showing, patience))
+        watched = run.Watched(looking_on(folder, showing, console)) if observe else None
+        result = asyncio.run(run.run(chosen, folder, showing, patience, watched))
     finally:
         showing.close()
     summary.show(result, console)

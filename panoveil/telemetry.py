@@ -1,14 +1,26 @@
-"""Every metric once: its name, unit, labels and meaning. Services import these and set them."""
+"""Every metric once: its name, unit, labels and meaning. Services import these and set them.
+
+Labels are few and bounded: services, streams, steps, reasons, classes, rigs and their lenses. None names a capture, a drive or a person.
+`service` is the application that consumes a stream as the KCL knows it, without the namespace: a service, or `replay`.
+"""
 
 import time
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise, product
 
-from prometheus_client import Counter, Gauge, Histogram, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
 
+from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.messages import Quality
+from panoveil.contracts.reasons import Reason
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
+_HEIGHTS = (0, 8, 12, 16, 24, 48)
+_HEIGHT_NAMES = (*(f"{low}-{high}" for low, high in pairwise(_HEIGHTS)), f"{_HEIGHTS[-1]}+")
+_recipes: dict[str, str] = {}
+_CAUSES = ("bug", "dynamodb", "kinesis", "s3", "triton")
 
 RECORDS = Counter(
     "panoveil_records", "Records of a stream that ended, by outcome: done, ignored, quarantined.", ["service", "outcome"]
@@ -16,8 +28,20 @@ RECORDS = Counter(
 RETRIES = Counter("panoveil_retries", "Handler attempts that failed and were repeated, by cause.", ["service", "cause"])
 QUARANTINED = Counter("panoveil_quarantined", "Inputs quarantined, by reason.", ["service", "reason"])
 IN_FLIGHT = Gauge("panoveil_in_flight", "Records now being worked on.", ["service"])
+WAITING = Gauge("panoveil_waiting", "Records handed to the service that no worker has begun.", ["service", "stream"])
 LAG_SECONDS = Gauge(
-    "panoveil_lag_seconds", "Age of the oldest record handed to the service and not finished; 0 when idle.", ["service"]
+    "panoveil_lag_seconds",
+    "Age of the oldest record handed to the service and not finished; 0 when idle.",
+    ["service", "stream"],
+)
+BEHIND_SECONDS = Gauge(
+    "panoveil_behind_seconds",
+    "How far the last batch was behind the end of its shard, as the KCL said, of the shard furthest behind.",
+    ["service", "stream"],
+)
+SHARDS = Gauge("panoveil_shards", "Shards of the stream that this task works on.", ["service", "stream"])
+KCL_STARTS = Counter(
+    "panoveil_kcl_starts", "Starts of the KCL's daemon; more than one a task: it died or lost a child.", ["service"]
 )
 CHECKPOINTS = Counter("panoveil_checkpoints", "Checkpoints the lease owner accepted.", ["service"])
 DEPENDENCY_UP = Gauge(
@@ -28,6 +52,40 @@ STAGE_SECONDS = Histogram(
 )
 CPU_SECONDS = Counter("panoveil_cpu_seconds", "CPU seconds of the threads that ran a step of a handler.", ["service", "step"])
 CAPTURES = Counter("panoveil_captures", "Captures by the state they reached in this service.", ["service", "state"])
+RECIPE = Gauge("panoveil_recipe_info", "1 for the recipe that the service made its last output by.", ["service", "recipe_id"])
+LEDGER = CollectorRegistry()
+"""What the ledger says, which one process reads and serves for all; the metrics above and below belong to whoever counts them."""
+
+LEDGER_CAPTURES = Gauge(
+    "panoveil_ledger_captures",
+    "Captures in the ledger by state, and by reason where they are unhappy.",
+    ["state", "reason"],
+    registry=LEDGER,
+)
+LEDGER_DRIVES = Gauge(
+    "panoveil_ledger_drives",
+    "Drives in the ledger: working while a capture of theirs has no end, else ended.",
+    ["state"],
+    registry=LEDGER,
+)
+LEDGER_OLDEST_SECONDS = Gauge(
+    "panoveil_ledger_oldest_seconds",
+    "How long the capture that has been in an unfinished state for longest is in it; 0: none is.",
+    ["state"],
+    registry=LEDGER,
+)
+LEDGER_QUARANTINE = Gauge(
+    "panoveil_ledger_quarantine", "Quarantine entries that wait for somebody, by reason.", ["reason"], registry=LEDGER
+)
+LEDGER_AUDITED = Gauge("panoveil_ledger_audited", "Publications held against the audit chain by now.", registry=LEDGER)
+LEDGER_UNVERIFIED = Gauge(
+    "panoveil_ledger_unverified",
+    "Of them those of which the audit chain knows no verification that found nothing. Must be 0.",
+    registry=LEDGER,
+)
+LEDGER_READ = Gauge(
+    "panoveil_ledger_read_timestamp_seconds", "When the ledger was last read for these figures, Unix time.", registry=LEDGER
+)
 BYTES = Counter("panoveil_bytes", "Object bytes moved, by direction: read or written.", ["service", "direction"])
 HELD = Counter("panoveil_held", "Panoramas held until a person decides, by reason.", ["reason"])
 QUALITY_SCORE = Histogram(
@@ -47,7 +105,18 @@ LENS_DIRT_SHARE = Gauge(
     "Share of what a lens sees that stays blank over the drive stitched last; 0 where that is not known.",
     ["rig", "lens"],
 )
-DETECTIONS = Counter("panoveil_detections", "Objects obfuscated, by class.", ["kind"])
+DETECTIONS = Counter(
+    "panoveil_detections",
+    "Objects obfuscated, by class and by the height of their box in pixels of the panorama.",
+    ["kind", "height"],
+)
+# Scrapes read in this order: a publication between the two must not look like one without its verification.
+PUBLICATIONS = Counter("panoveil_publications", "Pictures put into the published bucket. Never more than clean verifications.")
+VERIFICATIONS = Counter(
+    "panoveil_verifications",
+    "Pictures after their last verification: clean (nothing found), found (objects left), metadata (something else in the file).",
+    ["result"],
+)
 DETECTOR_FAILURES = Counter(
     "panoveil_detector_failures",
     "Requests to a model that gave no valid answer, by cause: busy, unavailable, late, crashed, nonsense, blind.",
@@ -61,12 +130,64 @@ OBFUSCATED_SHARE = Histogram(
     "Share of a panorama's area that was obfuscated.",
     buckets=(0.0001, 0.001, 0.003, 0.01, 0.03, 0.1),
 )
+ARCHIVED = Counter("panoveil_archived_captures", "Captures whose originals lie in the archive as one object.")
+ARCHIVED_BYTES = Counter("panoveil_archived_bytes", "Bytes of archive objects written.")
+ARCHIVE_FAILURES = Counter("panoveil_archive_failures", "Captures that could not be archived, by cause.", ["cause"])
+AGENT_CAPTURES = Counter(
+    "panoveil_agent_captures", "Captures the agent found: uploaded, uploaded_before, or left in the car.", ["outcome"]
+)
+AGENT_LEFT = Counter("panoveil_agent_left_behind", "Captures and frames left in the car, by reason.", ["reason"])
+REPLAYED = Counter("panoveil_replayed", "Captures replayed, by stage and outcome.", ["stage", "outcome"])
+REPLAY_FOUND = Counter("panoveil_replay_found", "Captures that a replay is to redo.", ["stage"])
 
 
-def serve(host: str, port: int) -> None:
-    """Serve `/metrics` on `host:port` from a daemon thread; port 0 serves nothing."""
-    if port:
-        start_http_server(port, addr=host)
+def serve(host: str, port: int, registry: CollectorRegistry = REGISTRY) -> None:
+    """Serve `/metrics` on `host:port` from a daemon thread; port 0 serves nothing. `Misconfigured` where the port is taken."""
+    try:
+        if port:
+            start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise Misconfigured(
+            f"metrics cannot be served on {host}:{port}: {error.strerror}; PANOVEIL_METRICS_PORT chooses"
+        ) from error
+
+
+def prepare(service: str) -> None:
+    """Begin a consumer's counters at 0 for every label that is known beforehand: what begins at its first event has no rate."""
+    for outcome in ("done", "quarantined"):
+        RECORDS.labels(service, outcome)
+    for cause in _CAUSES:
+        RETRIES.labels(service, cause)
+    for reason in Reason:
+        QUARANTINED.labels(service, reason)
+    KCL_STARTS.labels(service)
+    CHECKPOINTS.labels(service)
+
+
+def prepare_anonymizer(models: Iterable[str]) -> None:
+    """Likewise for what only the anonymizer counts; `models` are its detectors' names."""
+    for kind, height in product(("face", "plate"), _HEIGHT_NAMES):
+        DETECTIONS.labels(kind, height)
+    for result in ("clean", "found", "metadata"):
+        VERIFICATIONS.labels(result)
+    for reason in Reason:
+        HELD.labels(reason)
+    for model, cause in product(models, ("busy", "unavailable", "late", "crashed", "nonsense", "blind")):
+        DETECTOR_FAILURES.labels(model, cause)
+
+
+def height_name(pixels: float) -> str:
+    """Return the label of a height in pixels: `"16-24"`, `"48+"`."""
+    return _HEIGHT_NAMES[bisect_right(_HEIGHTS, max(0.0, pixels)) - 1]
+
+
+def recipe_in_use(service: str, recipe_id: str) -> None:
+    """Say by which recipe the service works now; what it worked by before is no longer said."""
+    if _recipes.get(service) != recipe_id:
+        if service in _recipes:
+            RECIPE.remove(service, _recipes[service])
+        _recipes[service] = recipe_id
+        RECIPE.labels(service, recipe_id).set(1)
 
 
 def grade(rig_id: str, quality: Quality) -> None:

@@ -53,6 +53,7 @@ async def handle(message: PanoramaStitched, ports: Ports) -> None:
     """
     capture_id = CaptureId.parse(message.capture_id)
     recipe = await recipe_for(message, ports)
+    telemetry.recipe_in_use(STAGE, recipe.recipe_id)
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
         done = await _decided(capture_id, message, recipe, ports)
@@ -165,6 +166,7 @@ async def _publish(message: PanoramaStitched, recipe: AnonymizeRecipe, result: A
     """Put the picture, then the JSON that vouches for it: where there is a JSON, its picture was proven and written whole."""
     ref = published_key(message.capture_id, recipe.recipe_id)
     published = _published(message, recipe, result, ref)
+    telemetry.PUBLICATIONS.inc()  # before: what may lie there counts
     await ports.blobs.put(ref, result.jpeg, "image/jpeg")
     await ports.blobs.put(publication_key(message.capture_id, recipe.recipe_id), encode(published), "application/json")
     telemetry.BYTES.labels(STAGE, "written").inc(len(result.jpeg))

@@ -1,0 +1,154 @@
+"""What the ledger says, as metrics: one process reads it at a bounded cost and serves it for all.
+
+Unfinished captures and quarantine entries are looked at as they are now: the ledger's sparse index costs what it yields. How a drive's
+other captures ended is read drive by drive: those that are new, those in which something moves, and in each round the one that was read
+longest ago, so that what was decided anew in an old drive is seen too. Reading is paced, so a large survey costs no more, it is only
+known later. Each round also holds one drive's publications against its audit chain.
+"""
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
+
+from panoveil import telemetry
+from panoveil.contracts.errors import Unavailable
+from panoveil.contracts.reasons import Reason
+from panoveil.ledger import ENDS, UNFINISHED, AuditEntry, Ledger, State
+
+_LOG = logging.getLogger(__name__)
+_REASONS = frozenset(Reason)
+_WORKING, _ENDED = "working", "ended"
+
+Kind = tuple[State, str]
+
+
+@dataclass(slots=True)
+class Known:
+    """What was read of a drive: its ended captures by state and reason, when (epoch seconds), and what its audit chain lacks."""
+
+    ended: Counter[Kind] = field(default_factory=Counter)
+    read_at: float = 0.0
+    audited_at: float = 0.0
+    audited: int = 0
+    unverified: int = 0
+
+
+@dataclass
+class Survey:
+    """All drives, as far as they are known by now."""
+
+    ledger: Ledger
+    clock: Callable[[], float] = time.time
+    drives: dict[str, Known] = field(default_factory=dict)
+    moving: set[str] = field(default_factory=set)
+    moved: set[str] = field(default_factory=set)
+    kinds: set[Kind] = field(default_factory=lambda: {(state, "") for state in State})
+
+    async def look(self) -> None:
+        """Set the figures of what is unfinished and of what waits in quarantine."""
+        moving: set[str] = set()
+        for state in UNFINISHED:
+            found = [(one.since, one.capture_id.drive_id) async for one in self.ledger.unfinished(state)]
+            oldest = min((since for since, _ in found), default=None)
+            age = 0.0 if oldest is None else max(0.0, self.clock() - oldest)
+            telemetry.LEDGER_OLDEST_SECONDS.labels(state).set(age)
+            telemetry.LEDGER_CAPTURES.labels(state, "").set(len(found))
+            moving |= {drive_id for _, drive_id in found}
+        self.moved |= self.moving | moving
+        self.moving = moving
+        await self._look_at_quarantine()
+        self._tell()
+
+    async def _look_at_quarantine(self) -> None:
+        counts = Counter([entry.reason async for entry in self.ledger.quarantined()])
+        for reason in Reason:
+            telemetry.LEDGER_QUARANTINE.labels(reason).set(counts[reason])
+
+    async def due(self) -> list[str]:
+        """Return the drives to read now: those that are new or in which something moved, then the one read longest ago."""
+        async for drive_id in self.ledger.drives():
+            self.drives.setdefault(drive_id, Known())
+        wanted = {drive_id for drive_id, known in self.drives.items() if not known.read_at} | (self.moved & self.drives.keys())
+        self.moved = set(self.moving)
+        longest = min(self.drives, key=lambda drive_id: self.drives[drive_id].read_at, default=None)
+        return [*sorted(wanted), *([longest] if longest is not None and longest not in wanted else [])]
+
+    async def read(self, drive_id: str) -> int:
+        """Count how a drive's captures ended; return how many were read."""
+        states = [one async for one in self.ledger.captures(drive_id)]
+        ended = ((one.state, one.reason if one.reason in _REASONS else "") for one in states if one.state in ENDS)
+        known = self.drives[drive_id]
+        known.ended, known.read_at = Counter(ended), self.clock()
+        self._tell()
+        return len(states)
+
+    async def audit(self) -> int:
+        """Hold the publications of the drive for which that was done longest ago against its chain; return how much was read."""
+        drive_id = min(self.drives, key=lambda drive_id: self.drives[drive_id].audited_at, default=None)
+        if drive_id is None:
+            return 0
+        # The states first: a publication is audited before it is one.
+        published = {str(one.capture_id) async for one in self.ledger.captures(drive_id) if one.state is State.PUBLISHED}
+        entries = [entry async for entry in self.ledger.audit_chain(drive_id)]
+        known = self.drives[drive_id]
+        known.audited, known.unverified = len(published), len(published - verified(entries))
+        known.audited_at = self.clock()
+        self._tell()
+        return len(published) + len(entries)
+
+    def _tell(self) -> None:
+        telemetry.LEDGER_AUDITED.set(sum(known.audited for known in self.drives.values()))
+        telemetry.LEDGER_UNVERIFIED.set(sum(known.unverified for known in self.drives.values()))
+        telemetry.LEDGER_DRIVES.labels(_WORKING).set(len(self.moving))
+        telemetry.LEDGER_DRIVES.labels(_ENDED).set(len(self.drives.keys() - self.moving))
+        ended = sum((known.ended for known in self.drives.values()), Counter[Kind]())
+        self.kinds |= ended.keys()
+        for state, reason in self.kinds:
+            if state in ENDS:
+                telemetry.LEDGER_CAPTURES.labels(state, reason).set(ended[state, reason])
+        telemetry.LEDGER_READ.set(self.clock())
+
+
+def verified(entries: Iterable[AuditEntry]) -> set[str]:
+    """Return the captures that were published after a verification that found nothing."""
+    found: set[str] = set()
+    for entry in entries:
+        body = entry.body
+        verification = body.get("verification")
+        if body.get("kind") == "publication" and isinstance(verification, dict):
+            clean = verification.get("rounds", 0) > 0 and not verification.get("findings")
+            found |= {str(body.get("capture_id"))} if clean else set()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Seconds between two looks, and how many items of the ledger to read a second at most on average."""
+
+    every: float = 15.0
+    items_per_second: float = 1000.0
+
+
+async def watch(survey: Survey, pace: Pace) -> None:
+    """Keep the figures up to date until cancelled; what does not answer is waited for."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_for_ever(survey.look, pace.every))
+        group.create_task(_for_ever(lambda: _round(survey, pace), pace.every))
+
+
+async def _round(survey: Survey, pace: Pace) -> None:
+    for drive_id in await survey.due():
+        await asyncio.sleep(await survey.read(drive_id) / pace.items_per_second)
+    await asyncio.sleep(await survey.audit() / pace.items_per_second)
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]], every: float) -> None:
+    while True:
+        try:
+            await work()
+        except Unavailable as error:
+            _LOG.warning("waiting for %s", error)
+        await asyncio.sleep(every)
