@@ -4,13 +4,18 @@ Labels are few and bounded: services, streams, steps, reasons, classes, rigs and
 `service` is the application that consumes a stream as the KCL knows it, without the namespace: a service, or `replay`.
 """
 
+import os
+import sys
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise, product
+from pathlib import Path
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram, Metric, start_http_server
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.messages import Quality
@@ -134,11 +139,50 @@ ARCHIVED = Counter("panoveil_archived_captures", "Captures whose originals lie i
 ARCHIVED_BYTES = Counter("panoveil_archived_bytes", "Bytes of archive objects written.")
 ARCHIVE_FAILURES = Counter("panoveil_archive_failures", "Captures that could not be archived, by cause.", ["cause"])
 AGENT_CAPTURES = Counter(
-    "panoveil_agent_captures", "Captures the agent found: uploaded, uploaded_before, or left in the car.", ["outcome"]
+    "panoveil_agent_captures", "Captures the agent is done with: uploaded, uploaded_before, or left_behind in the car.", ["outcome"]
 )
+AGENT_WAITING_BYTES = Gauge("panoveil_agent_waiting_bytes", "Bytes of finished captures that the agent has still to upload.")
 AGENT_LEFT = Counter("panoveil_agent_left_behind", "Captures and frames left in the car, by reason.", ["reason"])
 REPLAYED = Counter("panoveil_replayed", "Captures replayed, by stage and outcome.", ["stage", "outcome"])
 REPLAY_FOUND = Counter("panoveil_replay_found", "Captures that a replay is to redo.", ["stage"])
+
+
+class TaskCpu(Collector):
+    """CPU seconds of this process and all its descendants: the KCL's JVM is most of an idle task."""
+
+    def __init__(self, processes: Path = Path("/proc")) -> None:
+        self._processes = processes
+        self._most = 0.0
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the counter; what a child used that ends without being waited for does not make it fall."""
+        self._most = max(self._most, self._seconds())
+        yield CounterMetricFamily(
+            "panoveil_task_cpu_seconds", "CPU seconds of the task: its process, the KCL's JVM, their children.", value=self._most
+        )
+
+    def _seconds(self) -> float:
+        """Add up the ticks of whoever descends from this process, `man 5 proc`: ended children are in their parents' figures."""
+        stats = [fields for fields in map(_stat, self._processes.glob("[0-9]*/stat")) if fields]
+        family, size = {os.getpid()}, 0
+        while size < len(family):
+            size = len(family)
+            family |= {pid for pid, parent, _ in stats if parent in family}
+        return sum(ticks for pid, _, ticks in stats if pid in family) / os.sysconf("SC_CLK_TCK")
+
+
+def _stat(path: Path) -> tuple[int, int, int] | None:
+    """Return a process's id, its parent's and its ticks; None where it has just ended."""
+    try:
+        before, _, after = path.read_text().rpartition(")")
+    except OSError:
+        return None
+    fields = after.split()
+    return int(before.split()[0]), int(fields[1]), sum(map(int, fields[11:15]))
+
+
+if sys.platform == "linux":
+    REGISTRY.register(TaskCpu())
 
 
 def serve(host: str, port: int, registry: CollectorRegistry = REGISTRY) -> None:
@@ -174,6 +218,24 @@ def prepare_anonymizer(models: Iterable[str]) -> None:
         HELD.labels(reason)
     for model, cause in product(models, ("busy", "unavailable", "late", "crashed", "nonsense", "blind")):
         DETECTOR_FAILURES.labels(model, cause)
+
+
+def prepare_agent(reasons: Iterable[str]) -> None:
+    """Likewise for the agent; `reasons` are those for which it leaves something in the car."""
+    for outcome in ("uploaded", "uploaded_before", "left_behind"):
+        AGENT_CAPTURES.labels(outcome)
+    for reason in reasons:
+        AGENT_LEFT.labels(reason)
+    for cause in ("kinesis", "s3"):
+        RETRIES.labels("agent", cause)
+    BYTES.labels("agent", "written")
+
+
+def prepare_replay(stage: str, outcomes: Iterable[str]) -> None:
+    """Likewise for a replay."""
+    REPLAY_FOUND.labels(stage)
+    for outcome in outcomes:
+        REPLAYED.labels(stage, outcome)
 
 
 def height_name(pixels: float) -> str:

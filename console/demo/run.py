@@ -60,7 +60,7 @@ async def run(drive: Drive, folder: Path, view: View, patience: float, watched: 
         await import_rig(drive.folder, world)
         view.say("The car uploads, the pipeline works")
         began, spent = time.monotonic(), stack.cpu_seconds()
-        agent = _start_agent(drive, stack, watched.ports.for_agent if watched else {})
+        agent = _start_agent(drive, stack, watched)
         try:
             states = await _watch(drive, agent, stack, world, view, began + patience)
         finally:
@@ -92,11 +92,13 @@ async def import_rig(folder: Path, world: Connections) -> None:
     await put_rig(rig, world.blobs)
 
 
-def _start_agent(drive: Drive, stack: stacks.Stack, extra: Mapping[str, str]) -> Process:
-    """The journal lies with the logs: an emulator forgets, and the drive's own journal must not think of it as a place to upload to."""
+def _start_agent(drive: Drive, stack: stacks.Stack, watched: Watched | None) -> Process:
+    """Where Prometheus looks on, the agent stays to be scraped. The journal lies with the logs: an emulator forgets, and the drive's own journal must not think of it as a place to upload to."""
     journal = str(stack.folder / "agent.sqlite3")
     command = [sys.executable, "-m", "services.agent", str(drive.folder), "--json", "--journal", journal]
-    return Process.start("agent", command, {**stack.environment, **extra}, stack.folder)
+    if watched is None:
+        return Process.start("agent", command, stack.environment, stack.folder)
+    return Process.start("agent", [*command, "--watch"], {**stack.environment, **watched.ports.for_agent}, stack.folder)
 
 
 async def _watch(

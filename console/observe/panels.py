@@ -96,6 +96,7 @@ class Span:
             **variables,
             "__rate_interval": f"{math.ceil(self.rate)}s",
             "__range": f"{math.ceil(self.end - self.start)}s",
+            "__range_s": f"{math.ceil(self.end - self.start)}",
         }
         for name, value in sorted(known.items(), key=lambda one: -len(one[0])):
             expression = expression.replace("${" + name + "}", value).replace(f"${name}", value)

@@ -19,6 +19,7 @@ from console.replay.app import replay as replay_all
 from console.replay.inputs import Stage
 from console.replay.redo import Operator
 from console.replay.scope import Area, Scope
+from panoveil import telemetry
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger import FAR_FUTURE
@@ -79,6 +80,8 @@ def replay(
     damaged or gone is stitched anew, what was never published is, and what is current stays so. What a recipe did before is not done again, so a replay that was stopped or killed
     goes on with the same command. A panorama that the new recipe holds keeps its old publication.
 
+    PANOVEIL_METRICS_PORT serves Prometheus metrics there, while it runs.
+
     Exit code 0: all redone, skipped or held; 65: some failed, each with its sentence; 130: stopped before its end.
 
     Examples:
@@ -113,6 +116,10 @@ def _run(wish: Wish, tally: report.Tally, *, as_json: bool) -> bool:
     listeners: list[report.Listener] = [tally, bar]
     if as_json:
         listeners = [tally, report.json_lines(wish.stage, typer.echo)]
+    settings = wish.recipes.stitcher
+    if settings.metrics_port and not wish.dry_run:
+        telemetry.serve(settings.metrics_host, settings.metrics_port)
+        listeners.append(report.metered(wish.stage))
 
     def hear(event: report.Event) -> None:
         for listener in listeners:

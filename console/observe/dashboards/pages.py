@@ -4,11 +4,11 @@ import json
 
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from console.observe.dashboards import health
+from console.observe.dashboards import cost, health, progress, quality, replay, triton
 from console.stack.stack import HOME
 
 FOLDER = HOME / "k8s-or-ecs" / "observe" / "dashboards"
-PAGES = (health.page,)
+PAGES = (progress.page, health.page, quality.page, triton.page, replay.page, cost.page)
 
 
 def texts() -> dict[str, str]:

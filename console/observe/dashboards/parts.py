@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Literal
 
 from grafana_foundation_sdk.builders.bargauge import Panel as BarGauge
-from grafana_foundation_sdk.builders.common import ReduceDataOptions, StackingConfig, VizLegendOptions, VizTooltipOptions
+from grafana_foundation_sdk.builders.common import GraphThresholdsStyleConfig, ReduceDataOptions, StackingConfig, VizLegendOptions, VizTooltipOptions
 from grafana_foundation_sdk.builders.dashboard import Dashboard, DatasourceVariable, Row, TextBoxVariable, ThresholdsConfig
 from grafana_foundation_sdk.builders.prometheus import Dataquery
 from grafana_foundation_sdk.builders.stat import Panel as Stat
@@ -18,6 +19,7 @@ TALL, LOW = 8, 4
 
 SECONDS, SHARE, BYTES, BYTES_PER_SECOND = units.Seconds, units.PercentUnit, units.BytesSI, units.BytesPerSecondSI
 COUNT, PER_SECOND, DOLLARS, DEGREES = units.Short, units.CountsPerSecond, units.Dollars, units.Degrees
+PER_HOUR = COUNT
 
 Builder = Timeseries | Stat | BarGauge
 
@@ -78,7 +80,8 @@ def lines(
     if stacked:
         panel = panel.stacking(StackingConfig().mode(common.StackingMode.NORMAL))
     if limit:
-        panel = panel.thresholds(limit.built())
+        dashed = GraphThresholdsStyleConfig().mode(common.GraphTresholdsStyleMode.DASHED)
+        panel = panel.thresholds(limit.built()).thresholds_style(dashed)
     for target in _targets(queries, instant=False):
         panel = panel.with_target(target)
     return panel
@@ -164,8 +167,9 @@ class Page:
         )
         for name, label, value in self.variables:
             page = page.with_variable(TextBoxVariable(name).label(label).default_value(value))
+        numbers = count(1)
         for heading, panels in self.sections:
-            page = page.with_row(Row(heading))
+            page = page.with_row(Row(heading).id(next(numbers)))
             for panel in panels:
-                page = page.with_panel(panel)
+                page = page.with_panel(panel.id(next(numbers)))
         return page.build()
