@@ -139,7 +139,9 @@ ARCHIVED = Counter("panoveil_archived_captures", "Captures whose originals lie i
 ARCHIVED_BYTES = Counter("panoveil_archived_bytes", "Bytes of archive objects written.")
 ARCHIVE_FAILURES = Counter("panoveil_archive_failures", "Captures that could not be archived, by cause.", ["cause"])
 AGENT_CAPTURES = Counter(
-    "panoveil_agent_captures", "Captures the agent is done with: uploaded, uploaded_before, or left_behind in the car.", ["outcome"]
+    "panoveil_agent_captures",
+    "Captures the agent is done with: uploaded, uploaded_before, or left_behind in the car.",
+    ["outcome"],
 )
 AGENT_WAITING_BYTES = Gauge("panoveil_agent_waiting_bytes", "Bytes of finished captures that the agent has still to upload.")
 AGENT_LEFT = Counter("panoveil_agent_left_behind", "Captures and frames left in the car, by reason.", ["reason"])

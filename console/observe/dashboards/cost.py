@@ -39,7 +39,9 @@ def page() -> Page:
                 "1,000 panoramas, at the mean of the time shown",
                 [
                     number("Computing", "vCPU time of ingest, stitcher and anonymizer.", DOLLARS, Query(computing)),
-                    number("Detecting", "Busy time of the models' instances, at the accelerator's price.", DOLLARS, Query(detecting)),
+                    number(
+                        "Detecting", "Busy time of the models' instances, at the accelerator's price.", DOLLARS, Query(detecting)
+                    ),
                     number(
                         "Requests to S3",
                         "As many a panorama as the code makes, at list price.",
@@ -113,7 +115,8 @@ def page() -> Page:
                         "GPU seconds where Triton runs on one, else CPU seconds of an instance.",
                         SECONDS,
                         Query(
-                            f"sum by (model) (rate(nv_inference_compute_infer_duration_us{_RATE})) / 1e6 {_ON} {_A_SECOND}", "{{model}}"
+                            f"sum by (model) (rate(nv_inference_compute_infer_duration_us{_RATE})) / 1e6 {_ON} {_A_SECOND}",
+                            "{{model}}",
                         ),
                         span=QUARTER,
                     ),

@@ -32,9 +32,13 @@ def page() -> Page:
                 "now",
                 [
                     number("Captures", "All that the ledger knows.", COUNT, Query("sum(panoveil_ledger_captures)")),
-                    number("Published", "Current publications.", COUNT, Query('sum(panoveil_ledger_captures{state="published"})')),
+                    number(
+                        "Published", "Current publications.", COUNT, Query('sum(panoveil_ledger_captures{state="published"})')
+                    ),
                     number("On their way", "Receiving, ready or stitched.", COUNT, Query(_UNFINISHED)),
-                    number("Held", "A person must look.", COUNT, Query('sum(panoveil_ledger_captures{state="held"})'), limit=Limit(1)),
+                    number(
+                        "Held", "A person must look.", COUNT, Query('sum(panoveil_ledger_captures{state="held"})'), limit=Limit(1)
+                    ),
                     number(
                         "Quarantined",
                         "`panoveil quarantine list` shows them.",

@@ -161,9 +161,12 @@ def _pictures() -> Section:
                 "Panoramas' scores",
                 "1 is best: the median, and what one of ten falls below.",
                 SHARE,
-                Query(f"histogram_quantile(0.5, sum by (rig, le) (rate(panoveil_quality_score_bucket{_RATE})))", "{{rig}}, median"),
                 Query(
-                    f"histogram_quantile(0.1, sum by (rig, le) (rate(panoveil_quality_score_bucket{_RATE})))", "{{rig}}, 1 in 10 below"
+                    f"histogram_quantile(0.5, sum by (rig, le) (rate(panoveil_quality_score_bucket{_RATE})))", "{{rig}}, median"
+                ),
+                Query(
+                    f"histogram_quantile(0.1, sum by (rig, le) (rate(panoveil_quality_score_bucket{_RATE})))",
+                    "{{rig}}, 1 in 10 below",
                 ),
                 span=HALF,
             ),

@@ -55,7 +55,8 @@ def page() -> Page:
                         "By stage and outcome.",
                         PER_HOUR,
                         Query(
-                            "sum by (stage, outcome) (rate(panoveil_replayed_total[$__rate_interval])) * 3600", "{{stage}}: {{outcome}}"
+                            "sum by (stage, outcome) (rate(panoveil_replayed_total[$__rate_interval])) * 3600",
+                            "{{stage}}: {{outcome}}",
                         ),
                         span=HALF,
                     ),

@@ -29,7 +29,13 @@ def page() -> Page:
             (
                 "now",
                 [
-                    number("Servers up", "Of all that should be scraped.", SHARE, Query('avg(up{job="triton"})'), limit=Limit(1, low=True)),
+                    number(
+                        "Servers up",
+                        "Of all that should be scraped.",
+                        SHARE,
+                        Query('avg(up{job="triton"})'),
+                        limit=Limit(1, low=True),
+                    ),
                     number(
                         "Blind or talking nonsense",
                         "Answers in the time shown that a look at the golden picture, or their form, proved wrong. Runbook: TritonAnswersWrongly.",
