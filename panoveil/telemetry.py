@@ -5,9 +5,9 @@ Labels are few and bounded: services, streams, steps, reasons, classes, rigs and
 """
 
 import os
-import sys
 import time
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import pairwise, product
@@ -23,8 +23,9 @@ from panoveil.contracts.reasons import Reason
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 _HEIGHTS = (0, 8, 12, 16, 24, 48)
-_HEIGHT_NAMES = (*(f"{low}-{high}" for low, high in pairwise(_HEIGHTS)), f"{_HEIGHTS[-1]}+")
+_HEIGHT_NAMES = (*(f"{low:02}-{high:02}" for low, high in pairwise(_HEIGHTS)), f"{_HEIGHTS[-1]}+")
 _recipes: dict[str, str] = {}
+_SOON = 0.1
 _CAUSES = ("bug", "dynamodb", "kinesis", "s3", "triton")
 
 RECORDS = Counter(
@@ -155,9 +156,11 @@ class TaskCpu(Collector):
     def __init__(self, processes: Path = Path("/proc")) -> None:
         self._processes = processes
         self._most = 0.0
+        self.scrapes: deque[float] = deque(maxlen=2)
 
     def collect(self) -> Iterator[Metric]:
         """Yield the counter; what a child used that ends without being waited for does not make it fall."""
+        self.scrapes.append(time.monotonic())
         self._most = max(self._most, self._seconds())
         yield CounterMetricFamily(
             "panoveil_task_cpu_seconds", "CPU seconds of the task: its process, the KCL's JVM, their children.", value=self._most
@@ -183,8 +186,8 @@ def _stat(path: Path) -> tuple[int, int, int] | None:
     return int(before.split()[0]), int(fields[1]), sum(map(int, fields[11:15]))
 
 
-if sys.platform == "linux":
-    REGISTRY.register(TaskCpu())
+_TASK = TaskCpu()
+REGISTRY.register(_TASK)
 
 
 def serve(host: str, port: int, registry: CollectorRegistry = REGISTRY) -> None:
@@ -196,6 +199,18 @@ def serve(host: str, port: int, registry: CollectorRegistry = REGISTRY) -> None:
         raise Misconfigured(
             f"metrics cannot be served on {host}:{port}: {error.strerror}; PANOVEIL_METRICS_PORT chooses"
         ) from error
+
+
+def linger(longest: float = 60.0) -> None:
+    """Wait for one more scrape before a program ends, so that its last figures are not lost: `longest` seconds at most.
+
+    Not at all where nobody scrapes it.
+    """
+    if len(_TASK.scrapes) == _TASK.scrapes.maxlen:
+        before, last = _TASK.scrapes
+        patience = time.monotonic() + min(longest, 2 * (last - before))
+        while last == _TASK.scrapes[-1] and time.monotonic() < patience:
+            time.sleep(_SOON)
 
 
 def prepare(service: str) -> None:
@@ -241,7 +256,7 @@ def prepare_replay(stage: str, outcomes: Iterable[str]) -> None:
 
 
 def height_name(pixels: float) -> str:
-    """Return the label of a height in pixels: `"16-24"`, `"48+"`."""
+    """Return the label of a height in pixels: `"08-12"`, `"48+"`; in the order of the alphabet they rise."""
     return _HEIGHT_NAMES[bisect_right(_HEIGHTS, max(0.0, pixels)) - 1]
 
 

@@ -20,7 +20,7 @@ from console.stack.stack import HOME
 DASHBOARDS = HOME / "k8s-or-ecs" / "observe" / "dashboards"
 _GRID, _INCH, _LINE = 24, 0.75, 0.36
 _INK, _PALE, _RED, _GREEN = "#24292f", "#8b949e", "#cf222e", "#1a7f37"
-_MOST_NAMED = 9
+_NAMES_A_LINE = 10
 _THOUSAND = 1000
 
 
@@ -34,7 +34,10 @@ def draw(board: Board, server: Prometheus, span: Span, path: Path) -> list[str]:
         found = [answer for _, named in answers(panel, board, span, server) for answer in named]
         if not found:
             empty.append(panel.title)
-        _DRAWN[panel.kind](_axes(figure, panel, bottom), panel, found)
+        axes = _axes(figure, panel, bottom)
+        _DRAWN[panel.kind](axes, panel, found)
+        if panel.kind == "timeseries":
+            axes.set_xlim(*(datetime.fromtimestamp(at, UTC) for at in (span.start, span.end)))
     figure.savefig(path)
     plt.close(figure)
     return empty
@@ -55,8 +58,9 @@ def _up(y: float, bottom: int) -> float:
 
 def _axes(figure: Any, panel: Panel, bottom: int) -> Any:
     x, y, width, height = panel.place
-    top, low = _up(y + 1.1, bottom), _up(y + height - 1.0, bottom)
-    axes = figure.add_axes((x / _GRID + 0.035, low, width / _GRID - 0.05, max(0.01, top - low)))
+    left = x / _GRID + (0.1 if panel.kind == "bargauge" else 0.04)
+    top, low = _up(y + 1.1, bottom), _up(y + height - (2.6 if panel.kind == "timeseries" else 0.6), bottom)
+    axes = figure.add_axes((left, low, (x + width) / _GRID - 0.02 - left, max(0.01, top - low)))
     axes.set_title(panel.title, loc="left", size=10, color=_INK, pad=3)
     return axes
 
@@ -64,14 +68,13 @@ def _axes(figure: Any, panel: Panel, bottom: int) -> Any:
 def _lines(axes: Any, panel: Panel, found: Sequence[Answer]) -> None:
     times = [[datetime.fromtimestamp(at, UTC) for at, _ in series.points] for _, series in found]
     values = [[value for _, value in series.points] for _, series in found]
-    many = len(found) > _MOST_NAMED
     if panel.stacked and found:
         _stacked(axes, found)
     else:
         for (name, _), at, value in zip(found, times, values, strict=True):
             axes.plot(at, value, label=name[:38], linewidth=1.4, drawstyle="steps-post" if panel.unit == "short" else "default")
     axes.yaxis.set_major_formatter(lambda value, _: shown(value, panel.unit))
-    axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))
+    axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
     _quiet(axes)
     highest = max((max(value) for value in values if value), default=1.0)
@@ -80,9 +83,18 @@ def _lines(axes: Any, panel: Panel, found: Sequence[Answer]) -> None:
     if panel.limit is not None and panel.limit <= highest * 3:
         axes.axhline(panel.limit, color=_RED, linewidth=0.8, linestyle="--")
     if found:
-        axes.legend(fontsize=5.5 if many else 7, loc="upper left", frameon=False, ncols=2 if many else 1, labelspacing=0.2)
+        _legend(axes, panel.place[2])
     else:
         _nothing(axes)
+
+
+def _legend(axes: Any, width: int) -> None:
+    """Name the series below the panel, as many as there is room for."""
+    marks, names = axes.get_legend_handles_labels()
+    room = _NAMES_A_LINE * width // _GRID * 3
+    more = [f"{name} …" if number == room - 1 < len(names) - 1 else name for number, name in enumerate(names[:room])]
+    where = {"loc": "upper left", "bbox_to_anchor": (-0.02, -0.1), "ncols": max(1, _NAMES_A_LINE * width // _GRID)}
+    axes.legend(marks[:room], more, fontsize=6.5, frameon=False, labelspacing=0.15, columnspacing=1.0, handlelength=1.2, **where)
 
 
 def _stacked(axes: Any, found: Sequence[Answer]) -> None:

@@ -1,6 +1,7 @@
 """`panoveil replay`: options in, one function called, text out."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -113,22 +114,27 @@ def replay(
 
 def _run(wish: Wish, tally: report.Tally, *, as_json: bool) -> bool:
     bar = report.Bar(wish.stage, _ERR)
-    listeners: list[report.Listener] = [tally, bar]
-    if as_json:
-        listeners = [tally, report.json_lines(wish.stage, typer.echo)]
-    settings = wish.recipes.stitcher
-    if settings.metrics_port and not wish.dry_run:
-        telemetry.serve(settings.metrics_host, settings.metrics_port)
-        listeners.append(report.metered(wish.stage))
+    shown = report.json_lines(wish.stage, typer.echo) if as_json else bar
+    listeners: list[report.Listener] = [tally, shown, *_metered(wish)]
 
     def hear(event: report.Event) -> None:
         for listener in listeners:
             listener(event)
 
-    if as_json:
-        return asyncio.run(replay_all(wish, hear))
-    with bar.progress:
-        return asyncio.run(replay_all(wish, hear))
+    with contextlib.nullcontext() if as_json else bar.progress:
+        whole = asyncio.run(replay_all(wish, hear))
+    if whole:
+        telemetry.linger()
+    return whole
+
+
+def _metered(wish: Wish) -> list[report.Listener]:
+    """Serve metrics where they are asked for."""
+    settings = wish.recipes.anonymizer
+    if wish.dry_run or not settings.metrics_port:
+        return []
+    telemetry.serve(settings.metrics_host, settings.metrics_port)
+    return [report.metered(wish.stage, [settings.face_model, settings.plate_model])]
 
 
 def _scope(

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -56,9 +56,10 @@ class Tally:
         return ", ".join(f"{self.counts[kind]} {kind}" for kind in KINDS) + f"; {self.flipped} flipped"
 
 
-def metered(stage: str) -> Listener:
-    """Return what counts events into the replay's metrics, which begin at 0."""
+def metered(stage: str, models: Iterable[str]) -> Listener:
+    """Return what counts events into the replay's metrics, which begin at 0, as do those of the handlers with these models."""
     telemetry.prepare("replay")
+    telemetry.prepare_anonymizer(models)
     telemetry.prepare_replay(stage, KINDS)
 
     def heard(event: Event) -> None:

@@ -105,6 +105,7 @@ async def _upload(options: argparse.Namespace, settings: AgentSettings, listener
             await watch_drives(options.folders, ports, listener, poses=about, **how)
         poses = open_poses(about, listener)
         done = [await upload_drive(folder, ports, listener, poses=poses, **how) for folder in options.folders]
+    await asyncio.to_thread(telemetry.linger)
     return Rejected.exit_code if any(one.left_behind for one in done) else os.EX_OK
 
 

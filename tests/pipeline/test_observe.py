@@ -35,7 +35,8 @@ pytestmark = [
     pytest.mark.skipif(prometheus.find("prometheus") is None, reason="no Prometheus on this machine: `make prometheus`"),
 ]
 
-DRIVE = "observed/d1"
+SURVEY, NAME = "observed", "d1"
+DRIVE = f"{SURVEY}/{NAME}"
 SPOILED = {"000002": Defect.EMPTY_FRAME, "000003": Defect.MISSING_FRAME, "000004": Defect.BROKEN_MANIFEST}
 CAPTURES = 5
 RATE = 10.0
@@ -58,17 +59,18 @@ class Watched:
 
 
 def photographed(folder: Path) -> Drive:
-    photograph(Street(5, CAPTURES, WIDTH), demo_rig(WIDTH), folder / "whole", *DRIVE.split("/"), CAPTURES, seed=5)
+    photograph(Street(5, CAPTURES, WIDTH), demo_rig(WIDTH), folder / "whole", SURVEY, NAME, CAPTURES, seed=5)
     spoil(folder / "whole", folder / "spoiled", SPOILED)
     return existing_drive(folder / "spoiled", WIDTH)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def watched(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Watched]:
-    folder, ports, began = tmp_path_factory.mktemp("observed"), beside.Ports(), time.time()
+    folder, ports = tmp_path_factory.mktemp("observed"), beside.Ports()
     drive = photographed(folder)
     await import_rig(drive.folder, pipeline.world)
     async with beside.observed(pipeline.stack, ports) as server:
+        began = time.time()
         agent = start_agent(pipeline, drive, ports, folder)
         try:
             await pipeline.until_ended(DRIVE, drive.captures, incomplete=["000003"])
@@ -116,7 +118,7 @@ async def test_every_panel_has_data_and_every_query_that_is_not_about_what_goes_
     board = read(path)
     left = empty(board, watched)
     assert [(title, one.expression) for title, one in left if not one.expression.endswith("> 0")] == []
-    pictures = Path(os.environ.get("PANOVEIL_PICTURES", path.parent if False else watched.pipeline.stack.folder / "dashboards"))
+    pictures = watched.pipeline.stack.folder / "dashboards"
     pictures.mkdir(parents=True, exist_ok=True)
     assert draw(board, watched.server, watched.span, pictures / f"{path.stem}.png") == []
     assert (pictures / f"{path.stem}.png").stat().st_size > 20_000
@@ -137,23 +139,24 @@ async def test_the_rules_are_loaded_and_none_that_must_never_fire_does(watched: 
 
 
 async def test_the_ledgers_figures_are_the_ledgers(watched: Watched) -> None:
-    states = [state.state async for drive in watched.pipeline.world.ledger.drives() async for state in captures(watched, drive)]
+    ledger = watched.pipeline.world.ledger
+    states = [one.state async for drive in ledger.drives() async for one in ledger.captures(drive)]
     found = watched.server.instant("sum by (state) (panoveil_ledger_captures)")
     told = {series.labels["state"]: series.points[0][1] for series in found}
     assert told == {state.value: float(states.count(state)) for state in State}
-
-
-async def captures(watched: Watched, drive: str) -> AsyncIterator[object]:
-    async for state in watched.pipeline.world.ledger.captures(drive):
-        yield state
 
 
 @pytest.mark.skipif(prometheus.find("promtool") is None, reason="no promtool on this machine: `make prometheus`")
 async def test_promtool_has_nothing_to_say_about_the_metrics(watched: Watched) -> None:
     promtool = str(prometheus.find("promtool"))
     for url in watched.pipeline.stack.metrics_urls.values():
-        text = await asyncio.to_thread(lambda url=url: urllib.request.urlopen(url, timeout=10).read())  # noqa: S310
+        text = await asyncio.to_thread(served, url)
         done = await asyncio.to_thread(
             subprocess.run, [promtool, "check", "metrics"], input=text, capture_output=True, check=False
         )
         assert (done.returncode, done.stderr, done.stdout) == (0, b"", b"")
+
+
+def served(url: str) -> bytes:
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
+        return bytes(answer.read())

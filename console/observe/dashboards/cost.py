@@ -21,13 +21,14 @@ _A_SECOND = f'(sum(rate(panoveil_captures_total{{service="anonymizer"}}{_RATE}))
 _TASKS = f"sum by (job) (increase(panoveil_task_cpu_seconds_total{_RANGE}))"
 _MODELS = f"sum(increase(nv_inference_compute_infer_duration_us{_RANGE})) / 1e6"
 _WRITTEN = f'sum(increase(panoveil_bytes_total{{direction="written", service!="agent"}}{_RANGE}))'
+_PRICE = "(0 * count(nv_gpu_utilization) + $accelerator_hour) or vector($vcpu_hour)"
 _ON = "/ on () group_left ()"
 
 
 def page() -> Page:
     """Return the page. Prices are list prices from memory (benchmarks/season/assumptions.py): change them above the panels."""
     computing = f"sum({_TASKS}) / {_PANORAMAS} * 1000 / 3600 * $vcpu_hour"
-    detecting = f"{_MODELS} / {_PANORAMAS} * 1000 / 3600 * $accelerator_hour"
+    detecting = f"{_MODELS} / {_PANORAMAS} * 1000 / 3600 * scalar({_PRICE})"
     requesting = "$puts_per_panorama * $thousand_puts + $gets_per_panorama * $thousand_gets"
     return Page(
         "cost",
@@ -40,7 +41,10 @@ def page() -> Page:
                 [
                     number("Computing", "vCPU time of ingest, stitcher and anonymizer.", DOLLARS, Query(computing)),
                     number(
-                        "Detecting", "Busy time of the models' instances, at the accelerator's price.", DOLLARS, Query(detecting)
+                        "Detecting",
+                        "Busy time of the models: a GPU's at its price, where Triton runs on the CPU a vCPU's.",
+                        DOLLARS,
+                        Query(detecting),
                     ),
                     number(
                         "Requests to S3",

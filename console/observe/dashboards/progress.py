@@ -131,7 +131,7 @@ def page() -> Page:
                         "Age of these figures",
                         "Since the ledger was read. Runbook: PanoveilLedgerNotRead.",
                         SECONDS,
-                        Query("time() - max(panoveil_ledger_read_timestamp_seconds)", "age"),
+                        Query("time() - max(panoveil_ledger_read_timestamp_seconds > 0)", "age"),
                         span=QUARTER,
                         limit=Limit(900),
                     ),

@@ -19,6 +19,7 @@ from console.observe.dashboards.parts import (
 
 _RATE = "[$__rate_interval]"
 _RANGE = "[$__range]"
+_HOLDS = "not_verified|poor_quality|rig_drifted|lens_.*"
 
 
 def page() -> Page:
@@ -36,12 +37,12 @@ def _promise() -> Section:
     return (
         "the promise: nothing unverified is published",
         [
-            number("Published", "In the time shown.", COUNT, Query(f"sum(increase(panoveil_publications_total{_RANGE}))")),
+            number("Published", "In the time shown.", COUNT, Query(f"round(sum(increase(panoveil_publications_total{_RANGE})))")),
             number(
                 "Clean verifications",
                 "In the time shown; there are never fewer of them than publications.",
                 COUNT,
-                Query(f'sum(increase(panoveil_verifications_total{{result="clean"}}{_RANGE}))'),
+                Query(f'round(sum(increase(panoveil_verifications_total{{result="clean"}}{_RANGE})))'),
             ),
             number(
                 "Published unverified",
@@ -96,7 +97,7 @@ def _found() -> Section:
                 "Objects by height, pixels of the panorama",
                 "In the time shown. Many of the smallest: false boxes, or a recipe with too low a threshold.",
                 COUNT,
-                Query(f"sum by (kind, height) (increase(panoveil_detections_total{_RANGE}))", "{{kind}} {{height}}"),
+                Query(f"round(sum by (kind, height) (increase(panoveil_detections_total{_RANGE})))", "{{kind}} {{height}}"),
                 span=THIRD,
             ),
             lines(
@@ -129,7 +130,9 @@ def _verified() -> Section:
                 "Rounds until nothing was found",
                 "Clean panoramas in the time shown, by at most so many rounds.",
                 COUNT,
-                Query(f"sum by (le) (increase(panoveil_verification_rounds_bucket{{le!='+Inf'}}{_RANGE}))", "up to {{le}}"),
+                Query(
+                    f"round(sum by (le) (increase(panoveil_verification_rounds_bucket{{le!='+Inf'}}{_RANGE})))", "up to {{le}}"
+                ),
                 span=QUARTER,
             ),
             bars(
@@ -137,7 +140,7 @@ def _verified() -> Section:
                 "In the time shown. Runbook: PanoveilHolds.",
                 COUNT,
                 Query(
-                    f"sum by (reason) (increase(panoveil_held_total{{reason=~'not_verified|poor_quality|rig_drifted|lens_.*'}}{_RANGE}))",
+                    f"round(sum by (reason) (increase(panoveil_held_total{{reason=~'{_HOLDS}'}}{_RANGE})))",
                     "{{reason}}",
                 ),
                 span=QUARTER,
@@ -146,7 +149,7 @@ def _verified() -> Section:
                 "Requests without a valid answer, by cause",
                 "blind: a model does not see the golden picture. busy is only backpressure. Nothing is published meanwhile.",
                 COUNT,
-                Query(f"sum by (cause) (increase(panoveil_detector_failures_total{_RANGE}))", "{{cause}}"),
+                Query(f"round(sum by (cause) (increase(panoveil_detector_failures_total{_RANGE})))", "{{cause}}"),
                 span=QUARTER,
             ),
         ],

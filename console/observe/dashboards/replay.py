@@ -2,8 +2,8 @@
 
 from console.observe.dashboards.parts import COUNT, HALF, PER_HOUR, SECONDS, THIRD, Limit, Page, Query, lines, number
 
-_FOUND = "sum(increase(panoveil_replay_found_total[$__range]))"
-_DONE = "sum(increase(panoveil_replayed_total[$__range]))"
+_FOUND = "round(sum(increase(panoveil_replay_found_total[$__range])))"
+_DONE = "round(sum(increase(panoveil_replayed_total[$__range])))"
 
 
 def page() -> Page:
@@ -23,20 +23,20 @@ def page() -> Page:
                         "Redone",
                         "Published under the new recipe.",
                         COUNT,
-                        Query('sum(increase(panoveil_replayed_total{outcome="redone"}[$__range]))'),
+                        Query('round(sum(increase(panoveil_replayed_total{outcome="redone"}[$__range])))'),
                     ),
                     number(
                         "Held",
                         "Their old publication stays.",
                         COUNT,
-                        Query('sum(increase(panoveil_replayed_total{outcome="held"}[$__range]))'),
+                        Query('round(sum(increase(panoveil_replayed_total{outcome="held"}[$__range])))'),
                         limit=Limit(1),
                     ),
                     number(
                         "Failed",
                         "The replay's own report says why, and what to do.",
                         COUNT,
-                        Query('sum(increase(panoveil_replayed_total{outcome="failed"}[$__range]))'),
+                        Query('round(sum(increase(panoveil_replayed_total{outcome="failed"}[$__range])))'),
                         limit=Limit(1),
                     ),
                     number(

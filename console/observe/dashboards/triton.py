@@ -40,17 +40,19 @@ def page() -> Page:
                         "Blind or talking nonsense",
                         "Answers in the time shown that a look at the golden picture, or their form, proved wrong. Runbook: TritonAnswersWrongly.",
                         COUNT,
-                        Query('sum(increase(panoveil_detector_failures_total{cause=~"blind|nonsense"}[$__range]))'),
+                        Query('round(sum(increase(panoveil_detector_failures_total{cause=~"blind|nonsense"}[$__range])))'),
                         limit=Limit(1),
                     ),
                     number(
                         "Crashed",
                         "Models that were loaded anew in the time shown.",
                         COUNT,
-                        Query('sum(increase(panoveil_detector_failures_total{cause="crashed"}[$__range]))'),
+                        Query('round(sum(increase(panoveil_detector_failures_total{cause="crashed"}[$__range])))'),
                         limit=Limit(1),
                     ),
-                    number("Images seen", "In the time shown.", COUNT, Query("sum(increase(nv_inference_count[$__range]))")),
+                    number(
+                        "Images seen", "In the time shown.", COUNT, Query("round(sum(increase(nv_inference_count[$__range])))")
+                    ),
                     number(
                         "Images a batch",
                         "In the time shown. On a GPU more is cheaper, on a CPU it gains nothing.",
@@ -120,9 +122,9 @@ def page() -> Page:
                     ),
                     lines(
                         "Requests without a valid answer",
-                        "As the anonymizer and the stitcher count them, by model and cause. They wait and ask again.",
+                        "As the anonymizer and the stitcher count them, by cause. They wait and ask again.",
                         PER_SECOND,
-                        Query(f"sum by (model, cause) (rate(panoveil_detector_failures_total{_RATE}))", "{{model}}: {{cause}}"),
+                        Query(f"sum by (cause) (rate(panoveil_detector_failures_total{_RATE}))", "{{cause}}"),
                         span=THIRD,
                     ),
                 ],
