@@ -24,6 +24,7 @@ from console.evaluate.folder import Wish, evaluate_folder
 from console.evaluate.result import Result
 from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
+from console.observe.beside import Ports, observed
 from console.observe.cli import looking_on, metrics
 from console.quarantine.cli import quarantine_app
 from console.recipes.cli import recipes_app
@@ -239,20 +240,32 @@ def _show_evaluation(result: Simulated | Result, drawn: Path | None, *, as_json:
 
 
 @app.command()
-def up(out: Annotated[Path, typer.Option(help="Where the logs go.")] = stacks.STATE / "up") -> None:
-    """Run emulator, Triton and services until Ctrl-C or SIGTERM, so that other commands (status, the agent) find them."""
+def up(
+    out: Annotated[Path, typer.Option(help="Where the logs go.")] = stacks.STATE / "up",
+    observe: Annotated[bool, typer.Option(help="Run Prometheus beside it, with the alert rules.")] = False,
+) -> None:
+    """Run emulator, Triton and services until Ctrl-C or SIGTERM, so that other commands (status, the agent) find them.
+
+    Examples:
+        panoveil up
+        panoveil up --observe
+    """
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_up(out))
+        asyncio.run(_up(out, Ports() if observe else None))
 
 
-async def _up(folder: Path) -> None:
+async def _up(folder: Path, ports: Ports | None) -> None:
     _cancelled_by_signals()
-    async with stacks.running(folder, {}) as stack:
+    async with contextlib.AsyncExitStack() as opened:
+        stack = await opened.enter_async_context(stacks.running(folder, ports.for_commands if ports else {}))
         _OUT.print(
             f"Running. `panoveil status` finds it; another shell does after: set -a; . {stacks.ENVIRONMENT_FILE}", soft_wrap=True
         )
         for name, url in stack.metrics_urls.items():
             _OUT.print(f"  {name:<12}{url}")
+        if ports:
+            server = await opened.enter_async_context(observed(stack, ports))
+            _OUT.print(f"  prometheus  {server.url}/graph, {server.url}/alerts", soft_wrap=True)
         try:
             while True:
                 stack.require_running()

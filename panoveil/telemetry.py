@@ -22,8 +22,8 @@ from panoveil.contracts.messages import Quality
 from panoveil.contracts.reasons import Reason
 
 _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
-_HEIGHTS = (0, 8, 12, 16, 24, 48)
-_HEIGHT_NAMES = (*(f"{low:02}-{high:02}" for low, high in pairwise(_HEIGHTS)), f"{_HEIGHTS[-1]}+")
+_EDGES = (0, 8, 12, 16, 24, 48)
+HEIGHTS = (*(f"{low:02}-{high:02}" for low, high in pairwise(_EDGES)), f"{_EDGES[-1]}+")
 _recipes: dict[str, str] = {}
 _SOON = 0.1
 _CAUSES = ("bug", "dynamodb", "kinesis", "s3", "triton")
@@ -227,7 +227,7 @@ def prepare(service: str) -> None:
 
 def prepare_anonymizer(models: Iterable[str]) -> None:
     """Likewise for what only the anonymizer counts; `models` are its detectors' names."""
-    for kind, height in product(("face", "plate"), _HEIGHT_NAMES):
+    for kind, height in product(("face", "plate"), HEIGHTS):
         DETECTIONS.labels(kind, height)
     for result in ("clean", "found", "metadata"):
         VERIFICATIONS.labels(result)
@@ -257,7 +257,7 @@ def prepare_replay(stage: str, outcomes: Iterable[str]) -> None:
 
 def height_name(pixels: float) -> str:
     """Return the label of a height in pixels: `"08-12"`, `"48+"`; in the order of the alphabet they rise."""
-    return _HEIGHT_NAMES[bisect_right(_HEIGHTS, max(0.0, pixels)) - 1]
+    return HEIGHTS[bisect_right(_EDGES, max(0.0, pixels)) - 1]
 
 
 def recipe_in_use(service: str, recipe_id: str) -> None:

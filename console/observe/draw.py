@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from matplotlib import dates
 from matplotlib import pyplot as plt
 
 from console.observe.panels import Answer, Board, Panel, Span, answers, read
-from console.observe.prometheus import Prometheus
+from console.observe.prometheus import Prometheus, Series
 from console.stack.stack import HOME
 
 DASHBOARDS = HOME / "k8s-or-ecs" / "observe" / "dashboards"
@@ -35,12 +36,21 @@ def draw(board: Board, server: Prometheus, span: Span, path: Path) -> list[str]:
         if not found:
             empty.append(panel.title)
         axes = _axes(figure, panel, bottom)
-        _DRAWN[panel.kind](axes, panel, found)
+        _DRAWN[panel.kind](axes, panel, [(name, _with_gaps(series, span.step)) for name, series in found])
         if panel.kind == "timeseries":
             axes.set_xlim(*(datetime.fromtimestamp(at, UTC) for at in (span.start, span.end)))
     figure.savefig(path)
     plt.close(figure)
     return empty
+
+
+def _with_gaps(series: Series, step: float) -> Series:
+    """Break the line where there was nothing for more than a step, as Grafana does."""
+    points = list(series.points[:1])
+    for before, after in pairwise(series.points):
+        points += [(before[0] + step, math.nan)] if after[0] - before[0] > 1.5 * step else []
+        points.append(after)
+    return Series(series.labels, tuple(points))
 
 
 def _headings(figure: Any, board: Board, bottom: int, span: Span) -> None:
@@ -77,7 +87,7 @@ def _lines(axes: Any, panel: Panel, found: Sequence[Answer]) -> None:
     axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M:%S"))  # type: ignore[no-untyped-call]
     axes.xaxis.set_major_locator(mpl.ticker.MaxNLocator(4))
     _quiet(axes)
-    highest = max((max(value) for value in values if value), default=1.0)
+    highest = max((one for value in values for one in value if not math.isnan(one)), default=1.0)
     if not panel.stacked:
         axes.set_ylim(0, highest * 1.15 or 1.0)
     if panel.limit is not None and panel.limit <= highest * 3:

@@ -146,7 +146,7 @@ def _verified() -> Section:
                 span=QUARTER,
             ),
             bars(
-                "Requests without a valid answer, by cause",
+                "No valid answer, by cause",
                 "blind: a model does not see the golden picture. busy is only backpressure. Nothing is published meanwhile.",
                 COUNT,
                 Query(f"round(sum by (cause) (increase(panoveil_detector_failures_total{_RANGE})))", "{{cause}}"),
