@@ -111,6 +111,11 @@ LENS_DIRT_SHARE = Gauge(
     "Share of what a lens sees that stays blank over the drive stitched last; 0 where that is not known.",
     ["rig", "lens"],
 )
+ARCHIVE_FAILURES = Counter(
+    "panoveil_archive_failures", "Attempts to archive a capture's originals that failed, by cause.", ["cause"]
+)
+ARCHIVED_CAPTURES = Counter("panoveil_archived_captures", "Captures whose originals lie in the archive, verified by checksum.")
+ARCHIVED_BYTES = Counter("panoveil_archived_bytes", "Bytes of the archive objects that were written and verified.")
 DETECTIONS = Counter(
     "panoveil_detections",
     "Objects obfuscated, by class and by the height of their box in pixels of the panorama.",
@@ -136,9 +141,6 @@ OBFUSCATED_SHARE = Histogram(
     "Share of a panorama's area that was obfuscated.",
     buckets=(0.0001, 0.001, 0.003, 0.01, 0.03, 0.1),
 )
-ARCHIVED = Counter("panoveil_archived_captures", "Captures whose originals lie in the archive as one object.")
-ARCHIVED_BYTES = Counter("panoveil_archived_bytes", "Bytes of archive objects written.")
-ARCHIVE_FAILURES = Counter("panoveil_archive_failures", "Captures that could not be archived, by cause.", ["cause"])
 AGENT_CAPTURES = Counter(
     "panoveil_agent_captures",
     "Captures the agent is done with: uploaded, uploaded_before, or left_behind in the car.",

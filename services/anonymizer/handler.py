@@ -159,6 +159,7 @@ async def _stored(
 ) -> tuple[Outcome, Audited]:
     if isinstance(result, Held):
         return await _hold(message, recipe, result, ports), _held(message, recipe, result)
+    telemetry.PUBLICATIONS.inc()  # before: what may lie there counts
     published = await _publish(message, recipe, result, ports)
     return published, _publication(message, recipe, published)
 
@@ -167,7 +168,6 @@ async def _publish(message: PanoramaStitched, recipe: AnonymizeRecipe, result: A
     """Put the picture, then the JSON that vouches for it: where there is a JSON, its picture was proven and written whole."""
     ref = published_key(message.capture_id, recipe.recipe_id)
     published = _published(message, recipe, result, ref)
-    telemetry.PUBLICATIONS.inc()  # before: what may lie there counts
     await ports.blobs.put(ref, result.jpeg, "image/jpeg")
     await ports.blobs.put(publication_key(message.capture_id, recipe.recipe_id), encode(published), "application/json")
     telemetry.BYTES.labels(STAGE, "written").inc(len(result.jpeg))

@@ -64,7 +64,9 @@ def test_the_labels_in_the_code_are_those_too() -> None:
 
 @pytest.mark.skipif(find("promtool") is None, reason="no promtool on this machine: `make prometheus`")
 def test_promtool_has_nothing_to_say() -> None:
-    done = subprocess.run([str(find("promtool")), "check", "metrics"], input=exposition().encode(), capture_output=True, check=False)
+    done = subprocess.run(
+        [str(find("promtool")), "check", "metrics"], input=exposition().encode(), capture_output=True, check=False
+    )
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
 
 
@@ -82,7 +84,8 @@ def test_a_scrape_reads_publications_before_the_verifications_they_follow() -> N
 
 
 @pytest.mark.parametrize(
-    ("pixels", "name"), [(-1.0, "00-08"), (0.0, "00-08"), (7.99, "00-08"), (8.0, "08-12"), (47.0, "24-48"), (48.0, "48+"), (900.0, "48+")]
+    ("pixels", "name"),
+    [(-1.0, "00-08"), (0.0, "00-08"), (7.99, "00-08"), (8.0, "08-12"), (47.0, "24-48"), (48.0, "48+"), (900.0, "48+")],
 )
 def test_heights_have_names_that_rise_in_the_alphabet(pixels: float, name: str) -> None:
     assert telemetry.height_name(pixels) == name
