@@ -89,7 +89,7 @@ def test_a_board_can_be_provisioned(path: Path) -> None:
 def test_panels_that_name_an_alert_name_one_there_is() -> None:
     text = " ".join(path.read_text() for path in BOARDS)
     alerts = {rule["alert"] for path in RULES.glob("*.yml") for rule in rules(path) if "alert" in rule}
-    assert {name for name in re.findall(r"Runbook: (\w+)", text)} <= alerts
+    assert set(re.findall(r"Runbook: (\w+)", text)) <= alerts
 
 
 @pytest.mark.parametrize("path", sorted(RULES.glob("*.yml")), ids=lambda path: path.stem)
