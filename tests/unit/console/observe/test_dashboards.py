@@ -36,7 +36,7 @@ _OTHERS = {
 def served() -> dict[str, str]:
     """What every name of a sample of ours is a part of: the metric's own name."""
     kinds = {"counter": ("_total",), "histogram": ("_bucket", "_sum", "_count"), "gauge": ("",), "info": ("",)}
-    found = {}
+    found: dict[str, str] = {}
     for registry in (REGISTRY, telemetry.LEDGER):
         for metric in registry.collect():
             found |= {

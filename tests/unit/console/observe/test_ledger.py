@@ -177,10 +177,10 @@ async def test_a_ledger_that_is_away_is_waited_for(
     ledger.down = True
     watching = asyncio.create_task(watch(survey, Pace(every=0.001, items_per_second=1e6)))
     async with asyncio.timeout(10):
-        while not caplog.records:
+        while not caplog.records:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
         ledger.down = False
-        while said("captures", state="ready", reason="") != 1.0:
+        while said("captures", state="ready", reason="") != 1.0:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0)
     watching.cancel()
     with pytest.raises(asyncio.CancelledError):
