@@ -45,6 +45,7 @@ $(KINESIS_LOCAL): | $(UV)
 prometheus: $(PROMETHEUS) ## Install Debian's Prometheus below .panoveil, without root, where there is none; its tests then run
 
 .panoveil/prometheus/usr/bin/prometheus:
+	@command -v apt-get >/dev/null || { echo "No apt-get here: put a prometheus and a promtool on the PATH"; exit 78; }
 	@mkdir -p .panoveil/prometheus
 	cd .panoveil/prometheus && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; } }
 	cd .panoveil/prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb

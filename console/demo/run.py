@@ -56,7 +56,7 @@ async def run(drive: Drive, folder: Path, view: View, patience: float, watched: 
         world = await opened.enter_async_context(connect(stack.settings))
         observed = await opened.enter_async_context(beside.observed(stack, watched.ports)) if watched else None
         if observed:
-            view.say(f"Prometheus: {observed.url}/graph, its alerts: {observed.url}/alerts")
+            view.say(f"Prometheus: {observed.url}/graph\nIts alerts: {observed.url}/alerts")
         await import_rig(drive.folder, world)
         view.say("The car uploads, the pipeline works")
         began, spent = time.monotonic(), stack.cpu_seconds()

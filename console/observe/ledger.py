@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from panoveil import telemetry
@@ -47,9 +47,10 @@ class Survey:
     moved: set[str] = field(default_factory=set)
     kinds: set[Kind] = field(default_factory=lambda: {(state, "") for state in State})
 
-    async def look(self) -> None:
-        """Set the figures of what is unfinished and of what waits in quarantine."""
+    async def look(self) -> int:
+        """Set the figures of what is unfinished and of what waits in quarantine; return how many items were read."""
         moving: set[str] = set()
+        looked = 0
         for state in UNFINISHED:
             found = [(one.since, one.capture_id.drive_id) async for one in self.ledger.unfinished(state)]
             oldest = min((since for since, _ in found), default=None)
@@ -57,15 +58,18 @@ class Survey:
             telemetry.LEDGER_OLDEST_SECONDS.labels(state).set(age)
             telemetry.LEDGER_CAPTURES.labels(state, "").set(len(found))
             moving |= {drive_id for _, drive_id in found}
+            looked += len(found)
         self.moved |= self.moving | moving
         self.moving = moving
-        await self._look_at_quarantine()
+        looked += await self._look_at_quarantine()
         self._tell()
+        return looked
 
-    async def _look_at_quarantine(self) -> None:
+    async def _look_at_quarantine(self) -> int:
         counts = Counter([entry.reason async for entry in self.ledger.quarantined()])
         for reason in Reason:
             telemetry.LEDGER_QUARANTINE.labels(reason).set(counts[reason])
+        return counts.total()
 
     async def due(self) -> list[str]:
         """Return the drives to read now: those that are new or in which something moved, then the one read longest ago."""
@@ -92,12 +96,15 @@ class Survey:
             return 0
         # The states first: a publication is audited before it is one.
         published = {str(one.capture_id) async for one in self.ledger.captures(drive_id) if one.state is State.PUBLISHED}
-        entries = [entry async for entry in self.ledger.audit_chain(drive_id)]
+        verified, entries = set[str](), 0
+        async for entry in self.ledger.audit_chain(drive_id):
+            entries += 1
+            verified |= verified_by(entry)
         known = self.drives[drive_id]
-        known.audited, known.unverified = len(published), len(published - verified(entries))
+        known.audited, known.unverified = len(published), len(published - verified)
         known.audited_at = self.clock()
         self._tell()
-        return len(published) + len(entries)
+        return len(published) + entries
 
     def _tell(self) -> None:
         telemetry.LEDGER_AUDITED.set(sum(known.audited for known in self.drives.values()))
@@ -112,16 +119,13 @@ class Survey:
         telemetry.LEDGER_READ.set(self.clock())
 
 
-def verified(entries: Iterable[AuditEntry]) -> set[str]:
-    """Return the captures that were published after a verification that found nothing."""
-    found: set[str] = set()
-    for entry in entries:
-        body = entry.body
-        verification = body.get("verification")
-        if body.get("kind") == "publication" and isinstance(verification, dict):
-            clean = verification.get("rounds", 0) > 0 and not verification.get("findings")
-            found |= {str(body.get("capture_id"))} if clean else set()
-    return found
+def verified_by(entry: AuditEntry) -> set[str]:
+    """Return the capture that was published after a verification that found nothing, where the entry says so."""
+    verification = entry.body.get("verification")
+    if entry.body.get("kind") != "publication" or not isinstance(verification, dict):
+        return set()
+    clean = verification.get("rounds", 0) > 0 and not verification.get("findings")
+    return {str(entry.body.get("capture_id"))} if clean else set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +139,12 @@ class Pace:
 async def watch(survey: Survey, pace: Pace) -> None:
     """Keep the figures up to date until cancelled; what does not answer is waited for."""
     async with asyncio.TaskGroup() as group:
-        group.create_task(_for_ever(survey.look, pace.every))
+        group.create_task(_for_ever(lambda: _look(survey, pace), pace.every))
         group.create_task(_for_ever(lambda: _round(survey, pace), pace.every))
+
+
+async def _look(survey: Survey, pace: Pace) -> None:
+    await asyncio.sleep(await survey.look() / pace.items_per_second)
 
 
 async def _round(survey: Survey, pace: Pace) -> None:

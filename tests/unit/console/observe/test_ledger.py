@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from console.observe.ledger import Pace, Survey, verified, watch
+from console.observe.ledger import Pace, Survey, verified_by, watch
 from panoveil import telemetry
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger import AuditEntry, MemoryLedger, QuarantineEntry, State
@@ -125,7 +125,7 @@ async def test_what_waits_in_quarantine_is_counted_by_reason(ledger: MemoryLedge
     for number in range(3):
         reason = "unknown_rig" if number else "not_json"
         await ledger.keep(QuarantineEntry(f"{number:012d}", "ingest", str(capture(number)), reason, "", since=NOW, first=NOW))
-    await survey.look()
+    assert await survey.look() == 3
     assert said("quarantine", reason="unknown_rig") == 2.0
     assert said("quarantine", reason="not_json") == 1.0
     assert said("quarantine", reason="bad_manifest") == 0.0
@@ -167,7 +167,7 @@ async def test_drives_are_audited_in_turn(ledger: MemoryLedger, survey: Survey, 
 
 def test_what_was_tampered_with_verifies_nothing() -> None:
     bodies: list[Mapping[str, object]] = [{"not as it was written": "x"}, {"kind": "publication", "verification": "yes"}]
-    assert verified([AuditEntry(1, body, "", "") for body in bodies]) == set()
+    assert [verified_by(AuditEntry(1, body, "", "")) for body in bodies] == [set(), set()]
 
 
 async def test_a_ledger_that_is_away_is_waited_for(

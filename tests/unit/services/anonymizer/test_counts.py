@@ -51,3 +51,8 @@ async def test_what_nobody_answered_for_counts_as_nothing(detector: Callable[[],
     with pytest.raises(Unavailable):
         await grown(detector())
     assert counts() == before
+
+
+async def test_what_goes_round_the_last_check_is_one_publication_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.anonymizer.anonymize._checked", lambda result, _extent: result)
+    assert await grown(RectangleDetector()) == {"published": 1.0}
