@@ -25,6 +25,9 @@ _SECONDS = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 30, 100, 300)
 _EDGES = (0, 8, 12, 16, 24, 48)
 HEIGHTS = (*(f"{low:02}-{high:02}" for low, high in pairwise(_EDGES)), f"{_EDGES[-1]}+")
 _recipes: dict[str, str] = {}
+_STATES = {"ingest": ("ready",), "stitcher": ("stitched",), "anonymizer": ("published", "held")}
+"""To which states a service moves captures."""
+
 _SOON = 0.1
 _CAUSES = ("bug", "dynamodb", "kinesis", "s3", "triton")
 
@@ -223,6 +226,10 @@ def prepare(service: str) -> None:
         RETRIES.labels(service, cause)
     for reason in Reason:
         QUARANTINED.labels(service, reason)
+    for state in _STATES.get(service, ()):
+        CAPTURES.labels(service, state)
+    for direction in ("read", "written"):
+        BYTES.labels(service, direction)
     KCL_STARTS.labels(service)
     CHECKPOINTS.labels(service)
 

@@ -163,7 +163,7 @@ _DRAWN = {"timeseries": _lines, "stat": _number, "bargauge": _bars}
 def shown(value: float, unit: str) -> str:
     """Write a value as Grafana does, about."""
     if unit == "s" and value >= 120:  # noqa: PLR2004 - from there on minutes say more
-        return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"  # noqa: PLR2004
+        return f"{value / 60:.3g} min" if value < 7200 else f"{value / 3600:.3g} h"  # noqa: PLR2004
     if unit == "percentunit":
         return f"{value * 100:.3g} %"
     if unit in {"decbytes", "Bps"}:

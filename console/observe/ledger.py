@@ -1,8 +1,8 @@
 """What the ledger says, as metrics: one process reads it at a bounded cost and serves it for all.
 
-Unfinished captures and quarantine entries are looked at as they are now: the ledger's sparse index costs what it yields. How a drive's
-other captures ended is read drive by drive: those that are new, those in which something moves, and in each round the one that was read
-longest ago, so that what was decided anew in an old drive is seen too. Reading is paced, so a large survey costs no more, it is only
+Unfinished captures and quarantine entries are looked at as they are now: the ledger's sparse index costs what it yields. Captures are
+counted drive by drive: those drives that are new, those in which something moves, and in each round the one that was read longest ago,
+so that what was decided anew in an old drive is seen too. Reading is paced, so a large survey costs no more, it is only
 known later. Each round also holds one drive's publications against its audit chain.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from panoveil import telemetry
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.reasons import Reason
-from panoveil.ledger import ENDS, UNFINISHED, AuditEntry, Ledger, State
+from panoveil.ledger import UNFINISHED, AuditEntry, Ledger, State
 
 _LOG = logging.getLogger(__name__)
 _REASONS = frozenset(Reason)
@@ -27,9 +27,9 @@ Kind = tuple[State, str]
 
 @dataclass(slots=True)
 class Known:
-    """What was read of a drive: its ended captures by state and reason, when (epoch seconds), and what its audit chain lacks."""
+    """What was read of a drive: its captures by state and reason, when (epoch seconds), and what its audit chain lacks."""
 
-    ended: Counter[Kind] = field(default_factory=Counter)
+    captures: Counter[Kind] = field(default_factory=Counter)
     read_at: float = 0.0
     audited_at: float = 0.0
     audited: int = 0
@@ -48,7 +48,7 @@ class Survey:
     kinds: set[Kind] = field(default_factory=lambda: {(state, "") for state in State})
 
     async def look(self) -> int:
-        """Set the figures of what is unfinished and of what waits in quarantine; return how many items were read."""
+        """Set the figures of what has been unfinished for long and of what waits in quarantine; return how many items were read."""
         moving: set[str] = set()
         looked = 0
         for state in UNFINISHED:
@@ -56,7 +56,6 @@ class Survey:
             oldest = min((since for since, _ in found), default=None)
             age = 0.0 if oldest is None else max(0.0, self.clock() - oldest)
             telemetry.LEDGER_OLDEST_SECONDS.labels(state).set(age)
-            telemetry.LEDGER_CAPTURES.labels(state, "").set(len(found))
             moving |= {drive_id for _, drive_id in found}
             looked += len(found)
         self.moved |= self.moving | moving
@@ -81,13 +80,13 @@ class Survey:
         return [*sorted(wanted), *([longest] if longest is not None and longest not in wanted else [])]
 
     async def read(self, drive_id: str) -> int:
-        """Count how a drive's captures ended; return how many were read."""
-        states = [one async for one in self.ledger.captures(drive_id)]
-        ended = ((one.state, one.reason if one.reason in _REASONS else "") for one in states if one.state in ENDS)
-        known = self.drives[drive_id]
-        known.ended, known.read_at = Counter(ended), self.clock()
+        """Count a drive's captures; return how many were read."""
+        known, captures = self.drives[drive_id], Counter[Kind]()
+        async for one in self.ledger.captures(drive_id):
+            captures[one.state, one.reason if one.reason in _REASONS else ""] += 1
+        known.captures, known.read_at = captures, self.clock()
         self._tell()
-        return len(states)
+        return captures.total()
 
     async def audit(self) -> int:
         """Hold the publications of the drive for which that was done longest ago against its chain; return how much was read."""
@@ -111,11 +110,10 @@ class Survey:
         telemetry.LEDGER_UNVERIFIED.set(sum(known.unverified for known in self.drives.values()))
         telemetry.LEDGER_DRIVES.labels(_WORKING).set(len(self.moving))
         telemetry.LEDGER_DRIVES.labels(_ENDED).set(len(self.drives.keys() - self.moving))
-        ended = sum((known.ended for known in self.drives.values()), Counter[Kind]())
-        self.kinds |= ended.keys()
+        captures = sum((known.captures for known in self.drives.values()), Counter[Kind]())
+        self.kinds |= captures.keys()
         for state, reason in self.kinds:
-            if state in ENDS:
-                telemetry.LEDGER_CAPTURES.labels(state, reason).set(ended[state, reason])
+            telemetry.LEDGER_CAPTURES.labels(state, reason).set(captures[state, reason])
         telemetry.LEDGER_READ.set(self.clock())
 
 
