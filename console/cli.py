@@ -26,6 +26,7 @@ from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
 from console.observe.beside import Ports, observed
 from console.observe.cli import looking_on, metrics
+from console.observe.prometheus import require
 from console.quarantine.cli import quarantine_app
 from console.recipes.cli import recipes_app
 from console.replay.cli import replay
@@ -113,6 +114,8 @@ def demo(
         panoveil demo --drive ~/drives/monday --width 8192 --json
         panoveil demo --defects --observe
     """
+    if observe:
+        require()  # now, not once everything runs
     console = _ERR if as_json else _OUT
     folder = out / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     showing = view(console)
@@ -250,6 +253,8 @@ def up(
         panoveil up
         panoveil up --observe
     """
+    if observe:
+        require()
     with contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_up(out, Ports() if observe else None))
 

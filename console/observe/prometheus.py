@@ -33,6 +33,14 @@ def find(program: str) -> Path | None:
     return own if own.exists() else Path(found) if found else None
 
 
+def require() -> Path:
+    """Return `prometheus`; `Misconfigured` where there is none."""
+    program = find("prometheus")
+    if program is None:
+        raise Misconfigured("there is no Prometheus on this machine: `make prometheus` installs Debian's, without root")
+    return program
+
+
 @dataclass(frozen=True, slots=True)
 class Series:
     """One line of an answer: its labels, and points of (epoch seconds, value)."""
@@ -95,9 +103,7 @@ def configuration(targets: Mapping[str, str], every: float) -> str:
 @contextlib.asynccontextmanager
 async def running(folder: Path, targets: Mapping[str, str], every: float = 2.0) -> AsyncIterator[Prometheus]:
     """Run Prometheus on loopback while the block runs; its data and log stay in `folder`. `Misconfigured` where there is none."""
-    program = find("prometheus")
-    if program is None:
-        raise Misconfigured("there is no Prometheus on this machine: `make prometheus` installs Debian's, without root")
+    program = require()
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prometheus.yml").write_text(configuration(targets, every))
     port = free_port()
