@@ -60,7 +60,11 @@ STAGE_SECONDS = Histogram(
     "panoveil_stage_seconds", "Wall-clock seconds of one step of a handler.", ["service", "step"], buckets=_SECONDS
 )
 CPU_SECONDS = Counter("panoveil_cpu_seconds", "CPU seconds of the threads that ran a step of a handler.", ["service", "step"])
-CAPTURES = Counter("panoveil_captures", "Captures by the state they reached in this service.", ["service", "state"])
+CAPTURES = Counter(
+    "panoveil_captures",
+    "Captures by the state they reached in this service; one that is worked on twice counts twice.",
+    ["service", "state"],
+)
 RECIPE = Gauge("panoveil_recipe_info", "1 for the recipe that the service made its last output by.", ["service", "recipe_id"])
 LEDGER = CollectorRegistry()
 """What the ledger says, which one process reads and serves for all; the metrics above and below belong to whoever counts them."""
@@ -228,8 +232,8 @@ def prepare(service: str) -> None:
         QUARANTINED.labels(service, reason)
     for state in _STATES.get(service, ()):
         CAPTURES.labels(service, state)
-    for direction in ("read", "written"):
-        BYTES.labels(service, direction)
+        BYTES.labels(service, "read")
+        BYTES.labels(service, "written")
     KCL_STARTS.labels(service)
     CHECKPOINTS.labels(service)
 
