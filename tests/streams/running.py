@@ -71,7 +71,9 @@ class Running:
     @property
     def lag(self) -> float:
         """The gauge's seconds."""
-        return REGISTRY.get_sample_value("panoveil_lag_seconds", {"service": SERVICE}) or 0.0
+        families = (family for family in REGISTRY.collect() if family.name == "panoveil_lag_seconds")
+        samples = (sample for family in families for sample in family.samples)
+        return max((sample.value for sample in samples if sample.labels["service"] == SERVICE), default=0.0)
 
     async def send(self, count: int) -> list[bytes]:
         """Send so many records with names of their own; return their data."""
