@@ -7,6 +7,7 @@ Kinesis) is passed through as it is. `cut` resets every connection there is.
 
 import asyncio
 import contextlib
+import io
 import json
 import random
 from collections import Counter, defaultdict, deque
@@ -54,13 +55,14 @@ class Faults:
         self._chance = chance
         self._session: aiohttp.ClientSession | None = None
         self._door = 0
-        self._links: set[asyncio.StreamWriter] = set()
+        self._ends: set[asyncio.StreamWriter] = set()
+        self._links: set[asyncio.Task[None]] = set()
         self._past: defaultdict[str, deque[Mapping[str, Any]]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
 
     def cut(self) -> None:
         """Reset every connection."""
-        self.counts["connections_cut"] += len(self._links)
-        for writer in tuple(self._links):
+        self.counts["connections_cut"] += len(self._ends) // 2
+        for writer in tuple(self._ends):
             writer.transport.abort()
 
     @contextlib.asynccontextmanager
@@ -83,20 +85,26 @@ class Faults:
             finally:
                 server.close()
                 self.cut()
+                await asyncio.gather(*self._links, return_exceptions=True)
                 await runner.cleanup()
 
-    async def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _link(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        link = asyncio.create_task(self._linked(reader, writer))
+        self._links.add(link)
+        link.add_done_callback(self._links.discard)
+
+    async def _linked(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(OSError, asyncio.IncompleteReadError):
             start = await reader.readexactly(len(_HTTP2))
             port = int(self._upstream.port or 0) if start == _HTTP2 else self._door
             there, back = await asyncio.open_connection(_HOST, port, limit=_CHUNK)
             back.write(start)
             ends = {writer, back}
-            self._links |= ends
+            self._ends |= ends
             try:
                 await asyncio.gather(_pump(reader, back), _pump(there, writer))
             finally:
-                self._links -= ends
+                self._ends -= ends
                 for end in ends:
                     end.transport.abort()
         writer.close()
@@ -128,7 +136,9 @@ class Faults:
         headers = {name: value for name, value in request.headers.items() if name.lower() not in _HOP_BY_HOP}
         url = self._upstream.join(URL(request.raw_path, encoded=True))
         try:
-            async with self._session.request(request.method, url, headers=headers, data=body, allow_redirects=False) as answer:
+            async with self._session.request(
+                request.method, url, headers=headers, data=io.BytesIO(body), allow_redirects=False
+            ) as answer:
                 kept = [(name, value) for name, value in answer.headers.items() if name.lower() not in _HOP_BY_HOP]
                 if request.method == "HEAD" and "Content-Length" in answer.headers:
                     kept.append(("Content-Length", answer.headers["Content-Length"]))

@@ -59,8 +59,8 @@ async def _judge_drive(drive: Drive, ledger: Ledger, blobs: Blobs, announced: Ma
             verdict.lost.append(capture)
         if decided[capture] > 1 or len(announced[capture]) > 1:
             verdict.published_twice.append(capture)
-    found = await verify(ledger, blobs, drive.drive_id, noted=None)
-    verdict.chain_findings += found.findings
+    if entries:
+        verdict.chain_findings += (await verify(ledger, blobs, drive.drive_id, noted=None)).findings
     looked = _looked_through(entries)
     verdict.unverified_published += [key for key in there if key.endswith(".jpg") and key not in looked]
 

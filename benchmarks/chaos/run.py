@@ -21,7 +21,6 @@ from panoveil.contracts.keys import Stream
 from panoveil.contracts.reasons import Reason
 from panoveil.ledger import ENDS, CaptureState
 from panoveil.runtime import Connections, connect
-from panoveil.settings import Settings
 
 Tell = Callable[[str], None]
 
@@ -67,7 +66,10 @@ async def run(plan: Plan, folder: Path, tell: Tell) -> Outcome:
         kills: Counter[str] = Counter()
         await _together(_send(drives, fleet, kills, plan, tell), _kill(plan, fleet, faults, kills, tell))
         await _worked_off(drives, world, plan.patience, tell)
-        verdict = await judge(drives, world.ledger, world.blobs, await asyncio.to_thread(_told, fleet.stack.settings))
+        settings = fleet.stack.settings
+        stream = settings.stream(Stream.PUBLICATIONS)
+        everything = await asyncio.to_thread(told, stream, settings.region, settings.endpoint_url)
+        verdict = await judge(drives, world.ledger, world.blobs, everything)
     return Outcome(verdict, kills, faults.counts, fleet.restarts, time.monotonic() - began)
 
 
@@ -170,15 +172,14 @@ def _has_ended(state: CaptureState) -> bool:
     return state.state in ENDS and state.reason != Reason.FRAME_MISSING
 
 
-def _told(settings: Settings) -> list[bytes]:
-    """Return every record of the publications stream."""
-    kinesis = plain_client("kinesis", settings.region, settings.endpoint_url)
-    name = settings.stream(Stream.PUBLICATIONS)
-    told: list[bytes] = []
+def told(name: str, region: str, endpoint_url: str | None) -> list[bytes]:
+    """Return every record of a stream, shard by shard."""
+    kinesis = plain_client("kinesis", region, endpoint_url)
+    found: list[bytes] = []
     for shard in kinesis.list_shards(StreamName=name)["Shards"]:
         start = {"StreamName": name, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
         iterator = kinesis.get_shard_iterator(**start)["ShardIterator"]
         while (answer := kinesis.get_records(ShardIterator=iterator))["Records"]:
-            told += [record["Data"] for record in answer["Records"]]
+            found += [record["Data"] for record in answer["Records"]]
             iterator = answer["NextShardIterator"]
-    return told
+    return found
