@@ -74,7 +74,7 @@ async def running(folder: Path, extra: Mapping[str, str], services: Iterable[str
         stack = Stack(folder, environment, processes, {name: _metrics_url(free_port()) for name in SERVICES}, server)
         await asyncio.to_thread(provision, stack.settings)
         for name in services:
-            _start_service(stack, name)
+            start_service(stack, name)
         await triton.wait_ready(server.http_port, lambda: processes["triton"].running)
         with _announced(environment):
             yield stack
@@ -94,7 +94,8 @@ def _environment(url: str, server: triton.Command) -> dict[str, str]:
     }
 
 
-def _start_service(stack: Stack, name: str) -> None:
+def start_service(stack: Stack, name: str) -> None:
+    """Start one of the services that `running` was not asked to start; it is stopped with the others."""
     port = stack.metrics_urls[name].rsplit(":", 1)[1].split("/")[0]
     environment = {**stack.environment, "PANOVEIL_METRICS_PORT": port}
     stack.processes[name] = Process.start(name, [sys.executable, "-m", f"services.{name}"], environment, stack.folder)
