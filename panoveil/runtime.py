@@ -82,6 +82,7 @@ Opened = AbstractAsyncContextManager[Handler]
 
 async def serve(service: str, settings: Settings, opened: Callable[[Connections], Opened]) -> None:
     """Work the service's stream off until SIGTERM or SIGINT; `opened` builds the handler on the connections, and cleans up after it."""
+    telemetry.prepare(service)
     telemetry.serve(settings.metrics_host, settings.metrics_port)
     async with connect(settings) as connections, opened(connections) as handler:
         consumer = Consumer(service, KclSource(_kcl(service, settings)), handler, Quarantine(service, connections))

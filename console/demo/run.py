@@ -1,19 +1,23 @@
 """The demo as a page of verbs: photograph, start, upload, watch, collect, stop."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from console.demo.collect import collect_publications, truth_covered
 from console.demo.progress import Counts, View
 from console.demo.scrape import mean_step_seconds
 from console.demo.summary import Summary
+from console.observe import beside
+from console.observe.beside import Ports
+from console.observe.prometheus import Prometheus
 from console.rigs.registry import put_rig
 from console.stack import stack as stacks
 from console.stack.processes import Process
@@ -36,14 +40,27 @@ class Drive:
     panorama_width: int
 
 
-async def run(drive: Drive, folder: Path, view: View, patience: float) -> Summary:
+@dataclass(frozen=True)
+class Watched:
+    """A demo with Prometheus beside it: `at_end` is called with both before anything is stopped."""
+
+    at_end: Callable[[stacks.Stack, Prometheus], Awaitable[None]]
+    ports: Ports = field(default_factory=Ports)
+
+
+async def run(drive: Drive, folder: Path, view: View, patience: float, watched: Watched | None = None) -> Summary:
     """Send the drive through a pipeline started for it; published panoramas go to `folder/published`, logs to `folder/logs`."""
     view.say("Starting the emulator, Triton and three services on loopback")
-    async with stacks.running(folder / "logs", _environment(drive)) as stack, connect(stack.settings) as world:
+    async with contextlib.AsyncExitStack() as opened:
+        stack = await opened.enter_async_context(stacks.running(folder / "logs", _environment(drive, watched)))
+        world = await opened.enter_async_context(connect(stack.settings))
+        observed = await opened.enter_async_context(beside.observed(stack, watched.ports)) if watched else None
+        if observed:
+            view.say(f"Prometheus: {observed.url}/graph\nIts alerts: {observed.url}/alerts")
         await import_rig(drive.folder, world)
         view.say("The car uploads, the pipeline works")
         began, spent = time.monotonic(), stack.cpu_seconds()
-        agent = _start_agent(drive, stack)
+        agent = _start_agent(drive, stack, watched)
         try:
             states = await _watch(drive, agent, stack, world, view, began + patience)
         finally:
@@ -52,14 +69,17 @@ async def run(drive: Drive, folder: Path, view: View, patience: float) -> Summar
         cpu = {name: total - spent[name] for name, total in stack.cpu_seconds().items()}
         steps = await asyncio.to_thread(mean_step_seconds, list(stack.metrics_urls.values()))
         published = await collect_publications(drive.drive_id, world.blobs, folder / "published")
+        if watched and observed:
+            await watched.at_end(stack, observed)
         view.say("Stopping everything")
     truth = truth_covered(drive.folder / "truth.jsonl", published)
     left_behind = skipped(agent.log)
     return Summary(drive.captures, left_behind, states, seconds, cpu, steps, truth, folder / "published")
 
 
-def _environment(drive: Drive) -> Mapping[str, str]:
+def _environment(drive: Drive, watched: Watched | None) -> Mapping[str, str]:
     return {
+        **(watched.ports.for_commands if watched else {}),
         "PANOVEIL_STITCH__WIDTH": str(drive.panorama_width),
         "PANOVEIL_INCOMPLETE_AFTER": str(_INCOMPLETE_AFTER),
         "PANOVEIL_SWEEP_EVERY": "5",
@@ -72,11 +92,13 @@ async def import_rig(folder: Path, world: Connections) -> None:
     await put_rig(rig, world.blobs)
 
 
-def _start_agent(drive: Drive, stack: stacks.Stack) -> Process:
-    """The journal lies with the logs: an emulator forgets, and the drive's own journal must not think of it as a place to upload to."""
+def _start_agent(drive: Drive, stack: stacks.Stack, watched: Watched | None) -> Process:
+    """Where Prometheus looks on, the agent stays to be scraped. The journal lies with the logs: an emulator forgets, and the drive's own journal must not think of it as a place to upload to."""
     journal = str(stack.folder / "agent.sqlite3")
     command = [sys.executable, "-m", "services.agent", str(drive.folder), "--json", "--journal", journal]
-    return Process.start("agent", command, stack.environment, stack.folder)
+    if watched is None:
+        return Process.start("agent", command, stack.environment, stack.folder)
+    return Process.start("agent", [*command, "--watch"], {**stack.environment, **watched.ports.for_agent}, stack.folder)
 
 
 async def _watch(

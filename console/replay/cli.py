@@ -1,6 +1,7 @@
 """`panoveil replay`: options in, one function called, text out."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from console.replay.app import replay as replay_all
 from console.replay.inputs import Stage
 from console.replay.redo import Operator
 from console.replay.scope import Area, Scope
+from panoveil import telemetry
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import CaptureId
 from panoveil.ledger import FAR_FUTURE
@@ -79,6 +81,8 @@ def replay(
     damaged or gone is stitched anew, what was never published is, and what is current stays so. What a recipe did before is not done again, so a replay that was stopped or killed
     goes on with the same command. A panorama that the new recipe holds keeps its old publication.
 
+    PANOVEIL_METRICS_PORT serves Prometheus metrics there, while it runs.
+
     Exit code 0: all redone, skipped or held; 65: some failed, each with its sentence; 130: stopped before its end.
 
     Examples:
@@ -110,18 +114,27 @@ def replay(
 
 def _run(wish: Wish, tally: report.Tally, *, as_json: bool) -> bool:
     bar = report.Bar(wish.stage, _ERR)
-    listeners: list[report.Listener] = [tally, bar]
-    if as_json:
-        listeners = [tally, report.json_lines(wish.stage, typer.echo)]
+    shown = report.json_lines(wish.stage, typer.echo) if as_json else bar
+    listeners: list[report.Listener] = [tally, shown, *_metered(wish)]
 
     def hear(event: report.Event) -> None:
         for listener in listeners:
             listener(event)
 
-    if as_json:
-        return asyncio.run(replay_all(wish, hear))
-    with bar.progress:
-        return asyncio.run(replay_all(wish, hear))
+    with contextlib.nullcontext() if as_json else bar.progress:
+        whole = asyncio.run(replay_all(wish, hear))
+    if whole:
+        telemetry.linger()
+    return whole
+
+
+def _metered(wish: Wish) -> list[report.Listener]:
+    """Serve metrics where they are asked for."""
+    settings = wish.recipes.anonymizer
+    if wish.dry_run or not settings.metrics_port:
+        return []
+    telemetry.serve(settings.metrics_host, settings.metrics_port)
+    return [report.metered(wish.stage, [settings.face_model, settings.plate_model])]
 
 
 def _scope(

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any, Protocol
 
@@ -11,6 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from console.replay.advice import advice
 from console.replay.redo import Kind, Outcome
+from panoveil import telemetry
 
 KINDS: tuple[Kind, ...] = ("redone", "skipped", "held", "failed")
 
@@ -53,6 +54,21 @@ class Tally:
     def __str__(self) -> str:
         """`12 redone, 3 skipped, 0 held, 1 failed; 15 flipped`."""
         return ", ".join(f"{self.counts[kind]} {kind}" for kind in KINDS) + f"; {self.flipped} flipped"
+
+
+def metered(stage: str, models: Iterable[str]) -> Listener:
+    """Return what counts events into the replay's metrics, which begin at 0, as do those of the handlers with these models."""
+    telemetry.prepare("replay")
+    telemetry.prepare_anonymizer(models)
+    telemetry.prepare_replay(stage, KINDS)
+
+    def heard(event: Event) -> None:
+        if isinstance(event, Found):
+            telemetry.REPLAY_FOUND.labels(stage).inc(event.captures)
+        else:
+            telemetry.REPLAYED.labels(stage, event.kind).inc()
+
+    return heard
 
 
 class Bar:

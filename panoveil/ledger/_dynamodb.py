@@ -14,7 +14,7 @@ drives           survey/drive                         -
 The index `queues` is sparse: it holds only what waits for somebody, oldest first. Items are in it while they have both its keys.
 
 queue                     due                    items
-receiving/<0 to 7>        <since>/<capture>      states that are `receiving`, for the sweep; spread, for they come and go quickly
+<state>/<0 to 7>          <since>/<capture>      captures that are not finished, by state; spread, for they come and go quickly
 quarantine                <since>/<entry>        quarantine entries that are listed
 """
 
@@ -40,6 +40,7 @@ from panoveil.ledger._port import (
     ANYWHERE,
     FAR_FUTURE,
     MAY_FOLLOW,
+    UNFINISHED,
     UNGRADED,
     CaptureState,
     Finished,
@@ -198,8 +199,17 @@ class DynamoLedger:
 
     async def receiving(self, before: float) -> AsyncIterator[CaptureState]:
         """See `Ledger`."""
+        async for found in self._standing(State.RECEIVING, before):
+            yield found
+
+    async def unfinished(self, state: State) -> AsyncIterator[CaptureState]:
+        """See `Ledger`."""
+        async for found in self._standing(state, FAR_FUTURE):
+            yield found
+
+    async def _standing(self, state: State, before: float) -> AsyncIterator[CaptureState]:
         for lane in range(_LANES):
-            async for item in self._queued(f"{State.RECEIVING}/{lane}", "0", _due(before)):
+            async for item in self._queued(f"{state}/{lane}", "0", _due(before)):
                 yield _capture_state(item)
 
     async def receive_again(self, capture_id: CaptureId) -> None:
@@ -372,7 +382,7 @@ def provision_table(table: str, region: str, endpoint_url: str | None = None) ->
 
 
 def _add_index(client: "PlainClient", table: str) -> None:
-    """Add the index, and put into it what was receiving before: DynamoDB fills it while the table goes on serving."""
+    """Add the index, and put into it what was unfinished before: DynamoDB fills it while the table goes on serving."""
     client.update_table(
         TableName=table,
         AttributeDefinitions=_attributes("queue", "due"),
@@ -380,11 +390,12 @@ def _add_index(client: "PlainClient", table: str) -> None:
     )
     while not all(index.get("IndexStatus", "ACTIVE") == "ACTIVE" for index in _indexes(client, table)):
         time.sleep(1)
+    states: Any = {f":state{number}": {"S": state} for number, state in enumerate(UNFINISHED)}
     pages = client.get_paginator("scan").paginate(
         TableName=table,
-        FilterExpression="begins_with(sk, :states) AND #state = :receiving",
+        FilterExpression=f"begins_with(sk, :states) AND #state IN ({', '.join(states)})",
         ExpressionAttributeNames={"#state": "state"},
-        ExpressionAttributeValues={":states": {"S": "state/"}, ":receiving": {"S": State.RECEIVING}},
+        ExpressionAttributeValues={":states": {"S": "state/"}, **states},
     )
     for page in pages:
         for item in page["Items"]:
@@ -397,9 +408,9 @@ def _queue_again(client: "PlainClient", table: str, state: CaptureState) -> None
         client.put_item(
             TableName=table,
             Item=item,
-            ConditionExpression="#state = :receiving",
+            ConditionExpression="#state = :then",
             ExpressionAttributeNames={"#state": "state"},
-            ExpressionAttributeValues={":receiving": {"S": State.RECEIVING}},
+            ExpressionAttributeValues={":then": {"S": state.state}},
         )
 
 
@@ -459,9 +470,9 @@ def _due(at: float) -> str:
 
 def _state_item(to: CaptureState) -> Item:
     values = {"state": to.state.value, "reason": to.reason, "detail": to.detail, "alarm": to.grade.alarm}
-    if to.state is State.RECEIVING:
+    if to.state in UNFINISHED:
         lane = zlib.crc32(str(to.capture_id).encode()) % _LANES
-        values |= {"queue": f"{State.RECEIVING}/{lane}", "due": f"{_due(to.since)}/{to.capture_id}"}
+        values |= {"queue": f"{to.state}/{lane}", "due": f"{_due(to.since)}/{to.capture_id}"}
     return {
         **_key(to.capture_id, "state"),
         **{name: {"S": value} for name, value in values.items()},

@@ -11,6 +11,7 @@ from panoveil.ledger._port import (
     ANYWHERE,
     FAR_FUTURE,
     MAY_FOLLOW,
+    UNFINISHED,
     UNGRADED,
     CaptureState,
     Finished,
@@ -127,6 +128,12 @@ class MemoryLedger:
         self._answer()
         for state in [one for one in self._states.values() if one.state is State.RECEIVING and one.since < before]:
             yield state
+
+    async def unfinished(self, state: State) -> AsyncIterator[CaptureState]:
+        """See `Ledger`."""
+        self._answer()
+        for one in [one for one in self._states.values() if one.state is state in UNFINISHED]:
+            yield one
 
     async def receive_again(self, capture_id: CaptureId) -> None:
         """See `Ledger`."""

@@ -23,6 +23,8 @@ class State(StrEnum):
 
 
 ENDS = frozenset({State.PUBLISHED, State.HELD, State.QUARANTINED})
+UNFINISHED = (State.RECEIVING, State.READY, State.STITCHED)
+"""In the order in which a capture passes through them."""
 
 MAY_FOLLOW: Mapping[State, frozenset[State]] = {
     State.RECEIVING: frozenset(),
@@ -178,6 +180,10 @@ class Ledger(Protocol):
 
         Costs what it yields, however many captures the ledger knows.
         """
+        ...
+
+    def unfinished(self, state: State) -> AsyncIterator[CaptureState]:
+        """Yield the captures that are in one of the `UNFINISHED` states, as of about a second ago; costs what it yields."""
         ...
 
     async def receive_again(self, capture_id: CaptureId) -> None:

@@ -104,7 +104,7 @@ class MemorySource:
         """Deliver until `stop`; raise what `work` raised."""
         slots = asyncio.Semaphore(self._slots)
         self._lanes = [Shard(work, slots, self._slots_per_shard, self._fail) for _ in self._shards]
-        lag = Lag(self._application, self._clock)
+        lag = Lag(self._application, now=self._clock)
         self._listeners.add(self)
         try:
             await asyncio.gather(*(self._attend(*pair, lag) for pair in zip(self._shards, self._lanes, strict=True)))

@@ -11,11 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
+from panoveil import telemetry
 from panoveil.contracts.errors import PanoveilError, Rejected
 from services.agent.app import connect, upload_drive, watch_drives
 from services.agent.events import CaptureUploaded, Listener, both, but_not
 from services.agent.limit import bytes_per_second
-from services.agent.listeners import json_lines, log_lines
+from services.agent.listeners import json_lines, log_lines, metered
 from services.agent.pose_flags import add_pose_flags, pose_options
 from services.agent.poses import open_poses
 from services.agent.progress import ProgressLine
@@ -33,6 +34,7 @@ examples:
   python -m services.agent /data/drives/2026-05-11-a --poses sbet_0511.out --time-offset -0.012 --lever-arm 0.31 0 -1.84
                                                             captures without a pose get theirs from a file (docs/poses.md)
 
+PANOVEIL_METRICS_PORT serves Prometheus metrics there, while it runs.
 Where to: PANOVEIL_REGION, PANOVEIL_NAMESPACE and PANOVEIL_ENDPOINT_URL (an emulator's), with AWS's own credentials.
 Kill it at any moment and start it again: it goes on where it was.
 
@@ -65,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.limit:
             settings = settings.model_copy(update={"limit": options.limit})
         logging.getLogger().setLevel(settings.log_level)
+        if settings.metrics_port:
+            telemetry.serve(settings.metrics_host, settings.metrics_port)
+            listener = both(metered(), listener)
         return asyncio.run(_upload(options, settings, listener))
     except PanoveilError as error:
         _log.critical("%s", error)
@@ -100,6 +105,7 @@ async def _upload(options: argparse.Namespace, settings: AgentSettings, listener
             await watch_drives(options.folders, ports, listener, poses=about, **how)
         poses = open_poses(about, listener)
         done = [await upload_drive(folder, ports, listener, poses=poses, **how) for folder in options.folders]
+    await asyncio.to_thread(telemetry.linger)
     return Rejected.exit_code if any(one.left_behind for one in done) else os.EX_OK
 
 

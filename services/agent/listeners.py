@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from typing import TextIO
 
+from panoveil import telemetry
 from services.agent.events import (
     CaptureFound,
     CaptureSkipped,
@@ -19,11 +20,13 @@ from services.agent.events import (
     Listener,
     PosesKept,
     PosesRead,
+    SkipReason,
     StillWritten,
     Waiting,
 )
 
 _LOG = logging.getLogger("panoveil.agent")
+_AGENT = "agent"
 _WORDS: Mapping[type[Event], tuple[int, str]] = {
     CaptureFound: (logging.DEBUG, "{0.capture_id} has {0.files} files, {0.size} bytes"),
     FrameUploaded: (logging.DEBUG, "{0.capture_id}: {0.file} is uploaded"),
@@ -62,3 +65,32 @@ def log_lines(event: Event) -> None:
     if isinstance(event, CaptureUploaded) and event.before:
         level, words = logging.DEBUG, "{0.capture_id} was uploaded before"
     _LOG.log(level, "%s", words.format(event))
+
+
+def metered() -> Listener:
+    """Return what counts events into the agent's metrics, which begin at 0."""
+    telemetry.prepare_agent((*SkipReason, "frame_missing", "frame_damaged"))
+    left: dict[str, int] = {}
+    telemetry.AGENT_WAITING_BYTES.set_function(lambda: sum(left.copy().values()))
+
+    def listen(event: Event) -> None:
+        match event:
+            case CaptureFound():
+                left[event.capture_id] = event.size
+            case FrameUploaded():
+                telemetry.BYTES.labels(_AGENT, "written").inc(event.size)
+                left[event.capture_id] = max(0, left.get(event.capture_id, 0) - event.size)
+            case CaptureUploaded():
+                left.pop(event.capture_id, None)
+                telemetry.AGENT_CAPTURES.labels("uploaded_before" if event.before else "uploaded").inc()
+            case CaptureSkipped():
+                telemetry.AGENT_CAPTURES.labels("left_behind").inc()
+                telemetry.AGENT_LEFT.labels(event.reason).inc()
+            case FrameMissing():
+                telemetry.AGENT_LEFT.labels("frame_missing").inc()
+            case FrameDamaged():
+                telemetry.AGENT_LEFT.labels("frame_damaged").inc()
+            case Waiting():
+                telemetry.RETRIES.labels(_AGENT, event.dependency).inc()
+
+    return listen

@@ -110,6 +110,7 @@ async def anonymize(
         if not left:
             return _checked(Anonymized(data, regions, rects, number, original.encoded_anew), extent)
         late = merged((*late, *left), extent)
+    telemetry.VERIFICATIONS.labels("found").inc()
     return Held(Reason.NOT_VERIFIED, f"{len(left)} regions were still found in round {number}", (*first, *late), number)
 
 
@@ -252,10 +253,11 @@ def _uncovered(found: Iterable[Region], rects: tuple[Rect, ...], extent: Extent)
 def _checked(result: Anonymized, extent: Extent) -> Anonymized | Held:
     """Scan the file round the pixels, and count."""
     findings = scan(result.jpeg)
+    telemetry.VERIFICATIONS.labels("metadata" if findings else "clean").inc()
     if findings:
         return Held(Reason.NOT_VERIFIED, "; ".join(map(str, findings))[:400], result.regions, result.rounds)
     telemetry.VERIFICATION_ROUNDS.observe(result.rounds)
     telemetry.OBFUSCATED_SHARE.observe(share(result.rects, extent))
     for region in result.regions:
-        telemetry.DETECTIONS.labels(region.kind).inc()
+        telemetry.DETECTIONS.labels(region.kind, telemetry.height_name(region.y1 - region.y0)).inc()
     return result

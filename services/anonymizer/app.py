@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import cv2
 
+from panoveil import telemetry
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.messages import PanoramaStitched, PanoramaStitchedV1, PanoramaStitchedV2, decode
 from panoveil.contracts.reasons import Reason
@@ -22,6 +23,7 @@ async def main(settings: AnonymizerSettings) -> None:
 
     @contextlib.asynccontextmanager
     async def opened(connections: Connections) -> AsyncIterator[Handler]:
+        telemetry.prepare_anonymizer([settings.face_model, settings.plate_model])
         async with TritonDetector.of(settings) as detector:
             recipe = recipe_of(settings, detector)
             ports = Ports(connections.blobs, connections.ledger, connections.sink, detector, recipe)

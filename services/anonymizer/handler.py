@@ -53,6 +53,8 @@ async def handle(message: PanoramaStitched, ports: Ports) -> None:
     """
     capture_id = CaptureId.parse(message.capture_id)
     recipe = await recipe_for(message, ports)
+    if not message.missing:  # a gap is a recipe of its own, and there are many gaps
+        telemetry.recipe_in_use(STAGE, recipe.recipe_id)
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
         done = await _decided(capture_id, message, recipe, ports)
@@ -157,6 +159,7 @@ async def _stored(
 ) -> tuple[Outcome, Audited]:
     if isinstance(result, Held):
         return await _hold(message, recipe, result, ports), _held(message, recipe, result)
+    telemetry.PUBLICATIONS.inc()  # before: what may lie there counts
     published = await _publish(message, recipe, result, ports)
     return published, _publication(message, recipe, published)
 

@@ -142,6 +142,8 @@ async def handle(message: CaptureReady, ports: Ports) -> None:
     """
     capture_id = CaptureId.parse(message.capture_id)
     recipe = await recipe_for(message, ports)
+    if not message.missing:  # a gap is a recipe of its own, and there are many gaps
+        telemetry.recipe_in_use(STAGE, recipe.recipe_id)
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
         done = await _stitch_and_store(capture_id, message, recipe, ports)

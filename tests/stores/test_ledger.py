@@ -19,6 +19,7 @@ from panoveil.ledger import (
     LISTED,
     MAY_FOLLOW,
     NO_DRIVE,
+    UNFINISHED,
     UNGRADED,
     DynamoLedger,
     Fate,
@@ -285,6 +286,7 @@ async def _all_unavailable(store: Ledger) -> None:
         anext(aiter(store.audit_chain("dk/d1"))),
         store.seen(C1),
         anext(aiter(store.receiving(FAR_FUTURE))),
+        anext(aiter(store.unfinished(State.READY))),
         store.receive_again(C1),
         store.keep(entry_of(1)),
         store.kept("dk/d1", "c1/1"),
@@ -346,6 +348,21 @@ async def test_only_captures_that_began_before_are_swept(ledger: Ledger) -> None
     assert await receiving(ledger, first.since + 0.001) == {C1}
     (found,) = [state async for state in ledger.receiving(FAR_FUTURE)]
     assert found == first
+
+
+async def test_unfinished_captures_are_found_by_their_state_and_ended_ones_are_not(ledger: Ledger) -> None:
+    captures = {state: CaptureId("dk", f"d{number}", "c1") for number, state in enumerate(State)}
+    for state, capture_id in captures.items():
+        await ledger.move(capture_id, state)
+    found = {state: [one async for one in ledger.unfinished(state)] for state in UNFINISHED}
+    assert {state: [one.capture_id for one in ones] for state, ones in found.items()} == {
+        state: [captures[state]] for state in UNFINISHED
+    }
+    (ready,) = found[State.READY]
+    assert ready == await ledger.state(captures[State.READY])
+    for capture_id in captures.values():
+        await ledger.move(capture_id, State.PUBLISHED)
+    assert [one for state in UNFINISHED async for one in ledger.unfinished(state)] == []
 
 
 async def test_only_a_quarantined_capture_receives_again_as_if_it_began_now(ledger: Ledger) -> None:
@@ -419,7 +436,7 @@ async def test_more_entries_than_a_page_are_all_listed(ledger: Ledger) -> None:
 
 
 @pytest.mark.servers
-async def test_a_table_of_before_there_was_an_index_gets_it_and_what_was_receiving_is_swept(emulator: str) -> None:
+async def test_a_table_of_before_there_was_an_index_gets_it_and_what_was_unfinished_is_in_it(emulator: str) -> None:
     table = f"t{uuid.uuid4().hex[:12]}"
     client = plain_client("dynamodb", REGION, emulator)
     client.create_table(
@@ -435,6 +452,7 @@ async def test_a_table_of_before_there_was_an_index_gets_it_and_what_was_receivi
         provision_table(table, REGION, emulator)
     async with DynamoLedger(table, REGION, emulator) as store:
         assert await receiving(store) == {C1}
+        assert [one.capture_id async for one in store.unfinished(State.READY)] == [C2]
 
 
 async def messages(ledger: Ledger, stage: str, capture: str | None = None) -> list[tuple[str, str, bytes]]:

@@ -89,6 +89,7 @@ class KclSource:
     async def _run_daemon(self, java: Path, jars: Path, folder: Path, gateway: Gateway) -> None:
         """Run the daemon once, to whatever end; raise what `work` raised."""
         await asyncio.to_thread(self._release, self._config)
+        telemetry.KCL_STARTS.labels(self._config.service).inc()
         daemon = await Daemon.start(java, jars, folder, emulated=self._config.endpoint_url is not None)
         try:
             await self._attend(daemon, gateway)
@@ -131,8 +132,8 @@ class KclSource:
                 await asyncio.wait_for(self._stop.wait(), min(_LONGEST_PAUSE, 0.5 * 2.0 ** min(failures, 10)))
 
     def _watch(self) -> Watch:
-        service = self._config.service
-        return Watch(checkpointed=telemetry.CHECKPOINTS.labels(service).inc, lag=Lag(service), passed=self._set_passed)
+        service, lag = self._config.service, Lag(self._config.service, self._config.stream_name)
+        return Watch(checkpointed=telemetry.CHECKPOINTS.labels(service).inc, lag=lag, passed=self._set_passed)
 
     def _in_part(self, work: Work) -> Work:
         """Leave alone what arrived after the end."""

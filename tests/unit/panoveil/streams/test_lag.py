@@ -15,14 +15,14 @@ class Bench:
         self.now = 100.0
         self.service = service
         self.gate = asyncio.Event()
-        self.lag = Lag(service, lambda: self.now)
+        self.lag = Lag(service, "uploads", lambda: self.now)
 
     def shard(self) -> Shard:
         return Shard(self._work, asyncio.Semaphore(1), 1, lambda _: None)
 
     @property
     def gauge(self) -> float | None:
-        return REGISTRY.get_sample_value("panoveil_lag_seconds", {"service": self.service})
+        return REGISTRY.get_sample_value("panoveil_lag_seconds", {"service": self.service, "stream": "uploads"})
 
     async def _work(self, record: Record) -> None:
         await self.gate.wait()
