@@ -29,6 +29,7 @@ from console.recipes.cli import recipes_app
 from console.replay.cli import replay
 from console.rigs.cli import rig_app
 from console.stack import stack as stacks
+from console.viewer.cli import view as view_drive
 from panoveil.contracts.recipe import Obfuscator
 from panoveil.detection.views import PlanName
 
@@ -41,6 +42,7 @@ app.add_typer(rig_app, name="rig")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(recipes_app, name="recipes")
 app.command("replay")(replay)
+app.command("view")(view_drive)
 audit_app = typer.Typer(
     no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
 )

@@ -1,0 +1,77 @@
+"""Where the viewer's objects come from: the published bucket, or files on disk."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from console.catalogue import current
+from panoveil.blobs import Blobs
+from panoveil.contracts.errors import Misconfigured
+from panoveil.contracts.keys import BlobRef, Bucket
+from panoveil.contracts.messages import PanoramaPublished
+from panoveil.ledger import Ledger
+
+_KEPT = 4
+
+
+class Source(Protocol):
+    """What is published of one drive."""
+
+    drive_id: str
+
+    async def publications(self) -> tuple[PanoramaPublished, ...]:
+        """Return the current publications as the car went; `Misconfigured` where there are none."""
+        ...
+
+    async def read(self, key: str) -> bytes:
+        """Return an object that a publication names; `Rejected(OBJECT_GONE)` where it is not there."""
+        ...
+
+
+@dataclass
+class Published:
+    """The published bucket, by the ledger."""
+
+    drive_id: str
+    ledger: Ledger
+    blobs: Blobs
+    kept: dict[str, bytes] = field(default_factory=dict)
+
+    async def publications(self) -> tuple[PanoramaPublished, ...]:
+        """See `Source`."""
+        return await current.of_drive(self.drive_id, self.ledger)
+
+    async def read(self, key: str) -> bytes:
+        """See `Source`. A browser asks for parts of few objects many times: the last ones are kept."""
+        data = self.kept.pop(key, None)
+        if data is None:
+            data = await self.blobs.get(BlobRef(Bucket.PUBLISHED, key))
+        self.kept[key] = data
+        while len(self.kept) > _KEPT:
+            self.kept.pop(next(iter(self.kept)))
+        return data
+
+
+class Folder:
+    """A folder with `<capture>.json` and its pictures, as the demo leaves it."""
+
+    def __init__(self, folder: Path, drive_id: str | None) -> None:
+        """Read it; `Misconfigured` where it holds nothing, or nothing of the drive."""
+        found = current.in_folder(folder)
+        drives = sorted({one.capture_id.rsplit("/", 1)[0] for one in found.values()})
+        if drive_id is None and len(drives) > 1:
+            raise Misconfigured(f"{folder} holds several drives, name one: {', '.join(drives)}.")
+        if drive_id is not None and drive_id not in drives:
+            raise Misconfigured(f"{folder} holds nothing of drive {drive_id!r}, but of {', '.join(drives)}.")
+        self.drive_id = drive_id or drives[0]
+        mine = {path: one for path, one in found.items() if one.capture_id.startswith(f"{self.drive_id}/")}
+        self._publications = current.in_order(list(mine.values()))
+        self._files = {one.key: path.with_suffix(".jpg") for path, one in mine.items()}
+
+    async def publications(self) -> tuple[PanoramaPublished, ...]:
+        """See `Source`."""
+        return self._publications
+
+    async def read(self, key: str) -> bytes:
+        """See `Source`."""
+        return self._files[key].read_bytes()
