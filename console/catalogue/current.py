@@ -4,16 +4,15 @@ from pathlib import Path
 
 from console.recipes import published
 from panoveil.contracts.errors import Misconfigured, Rejected
-from panoveil.contracts.keys import CaptureId
-from panoveil.contracts.messages import PanoramaPublished, decode
+from panoveil.contracts.messages import PanoramaPublished, outcome
 from panoveil.ledger import Ledger
 
 
 async def of_drive(drive_id: str, ledger: Ledger) -> tuple[PanoramaPublished, ...]:
     """Return what is current of every capture, in the order of capture; `Misconfigured` where there is nothing."""
     drive = await published.read(drive_id, ledger)
-    outcomes = [drive.outcomes.get(pointer.recipe_id, {}).get(capture) for capture, pointer in drive.pointers.items()]
-    found = [outcome for outcome in outcomes if isinstance(outcome, PanoramaPublished)]
+    pointed = [drive.outcomes.get(pointer.recipe_id, {}).get(capture) for capture, pointer in drive.pointers.items()]
+    found = [one for one in pointed if isinstance(one, PanoramaPublished)]
     if not found:
         raise Misconfigured(await _why_not(drive_id, ledger))
     return in_order(found)
@@ -23,7 +22,9 @@ def in_folder(folder: Path) -> dict[Path, PanoramaPublished]:
     """Return every publication whose JSON lies in a folder, as the demo writes them; `Misconfigured` where there is none."""
     found = {path: message for path in sorted(folder.glob("*.json")) if (message := _publication(path)) is not None}
     if not found:
-        raise Misconfigured(f"{folder} holds no publication: `panoveil demo` leaves <capture>.jpg and .json in its folder published/.")
+        raise Misconfigured(
+            f"{folder} holds no publication: `panoveil demo` leaves <capture>.jpg and .json in its folder published/."
+        )
     return found
 
 
@@ -42,8 +43,7 @@ async def _why_not(drive_id: str, ledger: Ledger) -> str:
 
 def _publication(path: Path) -> PanoramaPublished | None:
     try:
-        message = decode(path.read_bytes())
-        CaptureId.parse(message.capture_id)
+        message = outcome(path.read_bytes())
     except Rejected:
         return None
     return message if isinstance(message, PanoramaPublished) else None
