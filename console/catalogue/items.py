@@ -7,6 +7,11 @@ from typing import Any
 from panoveil.contracts.keys import CaptureId
 from panoveil.contracts.messages import PanoramaPublished, Pose
 
+_DERIVED: dict[str, dict[str, Any]] = {
+    "thumbnail": {"type": "image/jpeg", "roles": ["thumbnail"]},
+    "tiles": {"type": "application/vnd.pmtiles", "roles": ["overview"]},
+}
+
 Href = Callable[[str], str]
 """Returns where an object of the published bucket is found, by its key."""
 
@@ -32,11 +37,15 @@ def item(one: PanoramaPublished, href: Href) -> dict[str, Any]:
             "panoveil:recipe_id": one.recipe_id,
             "panoveil:heading": pose.heading,
         },
-        "assets": {
-            "panorama": {"href": href(one.key), "type": "image/jpeg", "roles": ["data"]},
-        },
+        "assets": assets(one, href),
         "links": [],
     }
+
+
+def assets(one: PanoramaPublished, href: Href) -> dict[str, Any]:
+    """Return what can be fetched of a panorama."""
+    panorama = {"href": href(one.key), "type": "image/jpeg", "roles": ["data"]}
+    return {"panorama": panorama} | {made.kind: {"href": href(made.key), **_DERIVED[made.kind]} for made in one.derivatives}
 
 
 def item_id(capture: CaptureId) -> str:

@@ -98,9 +98,7 @@ async def _or_error(work: Awaitable[_T]) -> _T:
     """Return what was asked for; what is not there, or not now, is said to the browser in one sentence."""
     try:
         return await work
-    except (Rejected, KeyError) as error:
-        raise web.HTTPNotFound(text=f"{error}") from error
-    except Misconfigured as error:
+    except (Rejected, Misconfigured) as error:
         raise web.HTTPNotFound(text=f"{error}") from error
     except Unavailable as error:
         raise web.HTTPServiceUnavailable(text=f"{error}") from error

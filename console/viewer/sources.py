@@ -6,9 +6,10 @@ from typing import Protocol
 
 from console.catalogue import current
 from panoveil.blobs import Blobs
-from panoveil.contracts.errors import Misconfigured
-from panoveil.contracts.keys import BlobRef, Bucket
+from panoveil.contracts.errors import Misconfigured, Rejected
+from panoveil.contracts.keys import BlobRef, Bucket, suffix
 from panoveil.contracts.messages import PanoramaPublished
+from panoveil.contracts.reasons import Reason
 from panoveil.ledger import Ledger
 
 _KEPT = 4
@@ -66,7 +67,7 @@ class Folder:
         self.drive_id = drive_id or drives[0]
         mine = {path: one for path, one in found.items() if one.capture_id.startswith(f"{self.drive_id}/")}
         self._publications = current.in_order(list(mine.values()))
-        self._files = {one.key: path.with_suffix(".jpg") for path, one in mine.items()}
+        self._files = {key: path.with_suffix(suffix(key)) for path, one in mine.items() for key in keys_of(one)}
 
     async def publications(self) -> tuple[PanoramaPublished, ...]:
         """See `Source`."""
@@ -74,4 +75,12 @@ class Folder:
 
     async def read(self, key: str) -> bytes:
         """See `Source`."""
-        return self._files[key].read_bytes()
+        try:
+            return self._files[key].read_bytes()
+        except (KeyError, OSError) as error:
+            raise Rejected(Reason.OBJECT_GONE, f"{key} is not there") from error
+
+
+def keys_of(one: PanoramaPublished) -> tuple[str, ...]:
+    """Return the keys of a publication's pictures."""
+    return (one.key, *(made.key for made in one.derivatives))

@@ -124,7 +124,7 @@ async def test_what_is_published_is_whole_once_and_clean(pipeline: Pipeline, dri
         assert jpeg.dimensions(data) == (WIDTH, WIDTH // 2)
         assert scan(data) == []
         assert publication.sha256 == hashlib.sha256(data).hexdigest()
-        assert len(await pipeline.published(CaptureId.parse(publication.capture_id))) == 3
+        assert len(await pipeline.published(CaptureId.parse(publication.capture_id))) == 5
 
 
 async def test_the_audit_chain_of_the_drive_is_whole(pipeline: Pipeline, driven: Driven) -> None:

@@ -1,6 +1,8 @@
 // Walks along a drive: a panorama, where it was taken, and what is known of it.
 import { Viewer } from "@photo-sphere-viewer/core";
+import { EquirectangularTilesAdapter } from "./vendor/psv/tiles.module.js";
 import { DriveMap } from "./map.js";
+import { Pyramid, whole } from "./pyramid.js";
 
 const byId = (id) => document.getElementById(id);
 const radians = (degrees) => (degrees * Math.PI) / 180;
@@ -89,14 +91,26 @@ class Walk {
     location.replace(`#${item.properties["panoveil:capture_id"].split("/")[2]}`);
   }
 
+  // Only what is looked at is fetched, where the panorama comes in tiles; else all of it.
   async show(item, yaw) {
-    const panorama = item.assets.panorama.href;
+    const { tiles, thumbnail, panorama } = item.assets;
+    this.pyramid = tiles ? await Pyramid.open(tiles.href, panorama.href) : null;
+    const shown = this.pyramid ? this.pyramid.panorama(thumbnail?.href) : whole(panorama.href);
     if (this.viewer) {
-      const pitch = this.viewer.getPosition().pitch;
-      await this.viewer.setPanorama(panorama, { position: { yaw, pitch }, transition: false, showLoader: false });
-      return;
+      const position = { yaw, pitch: this.viewer.getPosition().pitch };
+      await this.viewer.setPanorama(shown, { position, transition: false, showLoader: false });
+    } else {
+      await this.open(shown, yaw);
     }
-    this.viewer = new Viewer({ container: byId("panorama"), panorama, defaultYaw: yaw, keyboard: false, navbar: ["zoom", "move", "fullscreen"] });
+  }
+
+  async open(panorama, yaw) {
+    const adapter = EquirectangularTilesAdapter.withConfig({ baseBlur: false });
+    const container = byId("panorama");
+    this.viewer = new Viewer({ container, adapter, panorama, defaultYaw: yaw, keyboard: false, navbar: ["zoom", "move", "fullscreen"] });
+    const { textureLoader } = this.viewer;
+    const load = textureLoader.loadImage.bind(textureLoader);
+    textureLoader.loadImage = (url, ...rest) => (this.pyramid?.holds(url) ? this.pyramid.image(url) : load(url, ...rest));
     for (const what of ["position-updated", "zoom-updated"]) this.viewer.addEventListener(what, () => this.look());
     this.viewer.addEventListener("panorama-error", ({ error }) => complain(`The panorama cannot be shown: ${error.message}`));
     await new Promise((ready) => this.viewer.addEventListener("ready", ready, { once: true }));
@@ -109,7 +123,7 @@ class Walk {
 
 try {
   const items = await drive();
-  const walk = new Walk(items);
+  const walk = (window.walk = new Walk(items));
   const named = items.findIndex((item) => item.properties["panoveil:capture_id"].endsWith(`/${location.hash.slice(1)}`));
   await walk.go(Math.max(0, named));
   document.body.dataset.ready = "yes";

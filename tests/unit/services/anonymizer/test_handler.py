@@ -25,6 +25,7 @@ from panoveil.contracts.keys import (
 )
 from panoveil.contracts.messages import (
     CurrentPublication,
+    Derivative,
     PanoramaBox,
     PanoramaHeld,
     PanoramaPublished,
@@ -382,7 +383,8 @@ async def agreed(world: World) -> PanoramaPublished:
     (message,) = world.sent()
     assert isinstance(message, PanoramaPublished)
     assert decode(await world.blobs.get(publication_key(str(CAPTURE), message.recipe_id))) == message
-    for each in (message, *message.derivatives):
+    pictures: tuple[PanoramaPublished | Derivative, ...] = (message, *message.derivatives)
+    for each in pictures:
         data = await world.blobs.get(BlobRef(Bucket.PUBLISHED, each.key))
         assert (hashlib.sha256(data).hexdigest(), len(data)) == (each.sha256, each.size)
     assert await world.ledger.finished(CAPTURE, "anonymizer", message.recipe_id) == encode(message)
