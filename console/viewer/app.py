@@ -9,8 +9,10 @@ from typing import TypeVar
 
 from aiohttp import web
 
-from console.catalogue.items import item_collection
-from console.viewer.sources import Source
+from console.catalogue.documents import GEOJSON
+from console.catalogue.items import PMTILES, item, item_collection
+from console.catalogue.projection import WGS84
+from console.catalogue.sources import Source
 from panoveil.contracts.errors import Misconfigured, Rejected, Unavailable
 
 WEB = Path(__file__).with_name("web")
@@ -22,7 +24,7 @@ _HEADERS = {
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' blob: data:; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
 }
-_TYPES = {".jpg": "image/jpeg", ".json": "application/json", ".pmtiles": "application/vnd.pmtiles"}
+_TYPES = {".jpg": "image/jpeg", ".json": "application/json", ".pmtiles": PMTILES}
 
 
 @contextlib.asynccontextmanager
@@ -66,8 +68,8 @@ async def _index(_request: web.Request) -> web.StreamResponse:
 
 async def _drive(request: web.Request) -> web.Response:
     found = await _or_error(request.app[_SOURCE].publications())
-    items = item_collection(found, lambda key: f"objects/{key}")
-    return web.Response(text=json.dumps(items), content_type="application/geo+json")
+    items = [item(one, lambda key: f"objects/{key}", WGS84) for one in found]
+    return web.Response(text=json.dumps(item_collection(items)), content_type=GEOJSON)
 
 
 async def _object(request: web.Request) -> web.Response:

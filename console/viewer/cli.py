@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 
 from console import status
+from console.catalogue.sources import Folder, Published, Source
 from console.viewer.app import serving
-from console.viewer.sources import Folder, Published, Source
 from panoveil.runtime import connect
 
 _OUT = Console()

@@ -113,6 +113,11 @@ def published_keys(capture_id: str, recipe_id: str) -> tuple[BlobRef, ...]:
     return tuple(key(capture_id, recipe_id) for key in (published_key, thumbnail_key, tiles_key, publication_key))
 
 
+def catalogue_key(drive_id: str, path: str) -> BlobRef:
+    """A file of a drive's catalogue. No survey's name begins with an underscore, so no drive's objects lie there."""
+    return BlobRef(Bucket.PUBLISHED, f"_catalogue/{drive_id}/{path}")
+
+
 def suffix(key: str) -> str:
     """Return what follows the recipe in the key of something published: `.jpg`, `.thumbnail.jpg`."""
     return "." + key.rsplit("/", 1)[-1].split(".", 1)[1]

@@ -22,7 +22,7 @@ async function drive() {
 function facts(item) {
   const { properties, geometry } = item;
   const [longitude, latitude] = geometry.coordinates;
-  const heading = properties["panoveil:heading"];
+  const heading = properties["panoveil:heading"] ?? null;
   return {
     Capture: properties["panoveil:capture_id"],
     Time: properties.datetime.replace("T", " ").replace(/\.(\d)\d*Z/, ".$1 UTC"),

@@ -1,4 +1,4 @@
-"""Where the viewer's objects come from: the published bucket, or files on disk."""
+"""Where what is published is read from: the published bucket, or files on disk."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Protocol
 from console.catalogue import current
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Misconfigured, Rejected
-from panoveil.contracts.keys import BlobRef, Bucket, suffix
+from panoveil.contracts.keys import BlobRef, Bucket, publication_key, suffix
 from panoveil.contracts.messages import PanoramaPublished
 from panoveil.contracts.reasons import Reason
 from panoveil.ledger import Ledger
@@ -66,21 +66,26 @@ class Folder:
             raise Misconfigured(f"{folder} holds nothing of drive {drive_id!r}, but of {', '.join(drives)}.")
         self.drive_id = drive_id or drives[0]
         mine = {path: one for path, one in found.items() if one.capture_id.startswith(f"{self.drive_id}/")}
-        self._publications = current.in_order(list(mine.values()))
+        self.found = current.in_order(list(mine.values()))
         self._files = {key: path.with_suffix(suffix(key)) for path, one in mine.items() for key in keys_of(one)}
 
     async def publications(self) -> tuple[PanoramaPublished, ...]:
         """See `Source`."""
-        return self._publications
+        return self.found
+
+    def path(self, key: str) -> Path:
+        """Return the file of an object that a publication names, or of its JSON; whether it is there is not asked."""
+        return self._files[key]
 
     async def read(self, key: str) -> bytes:
         """See `Source`."""
         try:
-            return self._files[key].read_bytes()
+            return self.path(key).read_bytes()
         except (KeyError, OSError) as error:
             raise Rejected(Reason.OBJECT_GONE, f"{key} is not there") from error
 
 
 def keys_of(one: PanoramaPublished) -> tuple[str, ...]:
-    """Return the keys of a publication's pictures."""
-    return (one.key, *(made.key for made in one.derivatives))
+    """Return the keys of a publication: its pictures' and its JSON's."""
+    beside = publication_key(one.capture_id, one.recipe_id).key
+    return (one.key, beside, *(made.key for made in one.derivatives))
