@@ -12,7 +12,7 @@ from panoveil.contracts.messages import Derivative, PanoramaPublished, Pose
 STAC_VERSION = "1.1.0"
 PERSPECTIVE = "https://stac-extensions.github.io/perspective-imagery/v1.0.0/schema.json"
 FILE = "https://stac-extensions.github.io/file/v2.1.0/schema.json"
-PROCESSING = "https://stac-extensions.github.io/processing/v1.1.0/schema.json"
+PROCESSING = "https://stac-extensions.github.io/processing/v1.2.0/schema.json"
 VIEW = "https://stac-extensions.github.io/view/v1.0.0/schema.json"
 PMTILES = "application/vnd.pmtiles"
 

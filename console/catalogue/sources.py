@@ -1,6 +1,6 @@
 """Where what is published is read from: the published bucket, or files on disk."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -12,45 +12,50 @@ from panoveil.contracts.messages import PanoramaPublished
 from panoveil.contracts.reasons import Reason
 from panoveil.ledger import Ledger
 
-_KEPT = 4
-
 
 class Source(Protocol):
     """What is published of one drive."""
 
-    drive_id: str
+    @property
+    def drive_id(self) -> str:
+        """`survey/drive`."""
+        ...
 
     async def publications(self) -> tuple[PanoramaPublished, ...]:
         """Return the current publications as the car went; `Misconfigured` where there are none."""
         ...
 
-    async def read(self, key: str) -> bytes:
-        """Return an object that a publication names; `Rejected(OBJECT_GONE)` where it is not there."""
+    async def size(self, key: str) -> int:
+        """Return the bytes of an object of the drive; `Rejected(OBJECT_GONE)` where it is not there."""
+        ...
+
+    async def read(self, key: str, first: int, end: int) -> bytes:
+        """Return the bytes from `first` up to, but not including, `end`."""
         ...
 
 
-@dataclass
+@dataclass(frozen=True)
 class Published:
     """The published bucket, by the ledger."""
 
     drive_id: str
     ledger: Ledger
     blobs: Blobs
-    kept: dict[str, bytes] = field(default_factory=dict)
 
     async def publications(self) -> tuple[PanoramaPublished, ...]:
         """See `Source`."""
         return await current.of_drive(self.drive_id, self.ledger)
 
-    async def read(self, key: str) -> bytes:
-        """See `Source`. A browser asks for parts of few objects many times: the last ones are kept."""
-        data = self.kept.pop(key, None)
-        if data is None:
-            data = await self.blobs.get(BlobRef(Bucket.PUBLISHED, key))
-        self.kept[key] = data
-        while len(self.kept) > _KEPT:
-            self.kept.pop(next(iter(self.kept)))
-        return data
+    async def size(self, key: str) -> int:
+        """See `Source`. Of other drives nothing is shown."""
+        found = await self.blobs.head(BlobRef(Bucket.PUBLISHED, key)) if key.startswith(f"{self.drive_id}/") else None
+        if found is None:
+            raise Rejected(Reason.OBJECT_GONE, f"{key} is not there")
+        return found.size
+
+    async def read(self, key: str, first: int, end: int) -> bytes:
+        """See `Source`."""
+        return await self.blobs.part(BlobRef(Bucket.PUBLISHED, key), first, end)
 
 
 class Folder:
@@ -77,12 +82,18 @@ class Folder:
         """Return the file of an object that a publication names, or of its JSON; whether it is there is not asked."""
         return self._files[key]
 
-    async def read(self, key: str) -> bytes:
+    async def size(self, key: str) -> int:
         """See `Source`."""
         try:
-            return self.path(key).read_bytes()
+            return self.path(key).stat().st_size
         except (KeyError, OSError) as error:
             raise Rejected(Reason.OBJECT_GONE, f"{key} is not there") from error
+
+    async def read(self, key: str, first: int, end: int) -> bytes:
+        """See `Source`."""
+        with self.path(key).open("rb") as file:
+            file.seek(first)
+            return file.read(end - first)
 
 
 def keys_of(one: PanoramaPublished) -> tuple[str, ...]:

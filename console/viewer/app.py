@@ -18,7 +18,7 @@ from panoveil.contracts.errors import Misconfigured, Rejected, Unavailable
 WEB = Path(__file__).with_name("web")
 _SOURCE = web.AppKey("source", Source)
 _T = TypeVar("_T")
-_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_RANGE = re.compile(r"bytes=(?:(?P<first>\d+)-(?P<end>\d*)|-(?P<last>\d+))")
 _HEADERS = {
     "Cache-Control": "no-cache",
     "Content-Security-Policy": "default-src 'self' 'unsafe-inline' blob: data:; frame-ancestors 'none'",
@@ -74,26 +74,25 @@ async def _drive(request: web.Request) -> web.Response:
 
 async def _object(request: web.Request) -> web.Response:
     """Answer with the object, or the part of it that is asked for: one range, as browsers ask."""
-    key = request.match_info["key"]
-    data = await _or_error(request.app[_SOURCE].read(key))
-    headers = {"Accept-Ranges": "bytes"}
-    kind = _TYPES.get(Path(key).suffix, "application/octet-stream")
+    key, source = request.match_info["key"], request.app[_SOURCE]
+    size = await _or_error(source.size(key))
     asked = _RANGE.fullmatch(request.headers.get("Range", ""))
-    if asked is None or not any(asked.groups()):
-        return web.Response(body=data, content_type=kind, headers=headers)
-    start, stop = _span(asked, len(data))
-    if start >= stop:
-        return web.Response(status=416, headers={"Content-Range": f"bytes */{len(data)}"})
-    headers["Content-Range"] = f"bytes {start}-{stop - 1}/{len(data)}"
-    return web.Response(status=206, body=data[start:stop], content_type=kind, headers=headers)
+    first, end = _span(asked, size) if asked else (0, size)
+    headers = {"Accept-Ranges": "bytes"}
+    if asked:
+        headers["Content-Range"] = f"bytes {first}-{end - 1}/{size}" if first < end else f"bytes */{size}"
+    if asked and first >= end:
+        return web.Response(status=416, headers=headers)
+    data = await _or_error(source.read(key, first, end))
+    kind = _TYPES.get(Path(key).suffix, "application/octet-stream")
+    return web.Response(status=206 if asked else 200, body=data, content_type=kind, headers=headers)
 
 
 def _span(asked: re.Match[str], size: int) -> tuple[int, int]:
-    """Return the first byte and the one after the last of a range header: `a-b`, `a-`, or the last `-n`."""
-    first, last = asked.groups()
-    if not first:
+    """Return the first byte and the one after the last that a range asks for: `a-b`, `a-`, or the last `-n`."""
+    if (last := asked["last"]) is not None:
         return max(0, size - int(last)), size
-    return int(first), min(size, int(last) + 1) if last else size
+    return int(asked["first"]), min(size, int(asked["end"]) + 1) if asked["end"] else size
 
 
 async def _or_error(work: Awaitable[_T]) -> _T:

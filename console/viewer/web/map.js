@@ -43,8 +43,18 @@ export class DriveMap {
     svg.setAttribute("viewBox", `0 0 ${SIZE} ${SIZE}`);
     svg.append(element("polyline", { class: "road", points: this.points.map((point) => point.join()).join(" ") }));
     this.sight = svg.appendChild(element("path", { class: "sight" }));
+    svg.append(...items.flatMap((item, index) => this.heading(item, index)));
     this.places = items.map((item, index) => svg.appendChild(this.place(item, index, onChoice)));
     svg.append(...legend(scale));
+  }
+
+  // Where the car was headed, where that is known.
+  heading({ properties }, index) {
+    const heading = properties["panoveil:heading"];
+    if (heading === undefined) return [];
+    const [x, y] = this.points[index];
+    const angle = (heading * Math.PI) / 180;
+    return [element("line", { class: "heading", x1: x, y1: y, x2: x + 10 * Math.sin(angle), y2: y - 10 * Math.cos(angle) })];
   }
 
   place(item, index, onChoice) {

@@ -43,6 +43,12 @@ function list(element, pairs) {
   );
 }
 
+// Turns a panorama that was not levelled: its middle looks `pitch` above the horizon, its right side hangs by `roll`.
+function upright(properties) {
+  const [pitch, roll] = ["pitch", "roll"].map((name) => radians(properties[`panoveil:${name}`] ?? 0));
+  return { pan: 0, tilt: -pitch, roll };
+}
+
 class Walk {
   constructor(items) {
     this.items = items;
@@ -96,18 +102,20 @@ class Walk {
     const { tiles, thumbnail, panorama } = item.assets;
     this.pyramid = tiles ? await Pyramid.open(tiles.href, panorama.href) : null;
     const shown = this.pyramid ? this.pyramid.panorama(thumbnail?.href) : whole(panorama.href);
+    const sphereCorrection = upright(item.properties);
     if (this.viewer) {
       const position = { yaw, pitch: this.viewer.getPosition().pitch };
-      await this.viewer.setPanorama(shown, { position, transition: false, showLoader: false });
+      await this.viewer.setPanorama(shown, { position, sphereCorrection, transition: false, showLoader: false });
     } else {
-      await this.open(shown, yaw);
+      await this.open(shown, yaw, sphereCorrection);
     }
   }
 
-  async open(panorama, yaw) {
+  async open(panorama, defaultYaw, sphereCorrection) {
     const adapter = EquirectangularTilesAdapter.withConfig({ baseBlur: false });
     const container = byId("panorama");
-    this.viewer = new Viewer({ container, adapter, panorama, defaultYaw: yaw, keyboard: false, navbar: ["zoom", "move", "fullscreen"] });
+    const navbar = ["zoom", "move", "fullscreen"];
+    this.viewer = new Viewer({ container, adapter, panorama, defaultYaw, sphereCorrection, navbar, keyboard: false });
     const { textureLoader } = this.viewer;
     const load = textureLoader.loadImage.bind(textureLoader);
     textureLoader.loadImage = (url, ...rest) => (this.pyramid?.holds(url) ? this.pyramid.image(url) : load(url, ...rest));
