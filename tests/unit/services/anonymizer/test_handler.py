@@ -5,7 +5,10 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from pmtiles.reader import MemorySource, Reader
 
 from panoveil.blobs import MemoryBlobs, StoredBlob
 from panoveil.contracts.errors import Rejected, Unavailable
@@ -41,6 +44,8 @@ from panoveil.detection import Detections, Detector, Images, Kind, RectangleDete
 from panoveil.ledger import MemoryLedger, State
 from panoveil.pixels import jpeg
 from panoveil.streams import MemoryStreams
+from services.anonymizer import handler
+from services.anonymizer.derivatives import Derivatives, derived
 from services.anonymizer.handler import Ports, handle
 from services.anonymizer.metadata import scan
 from tests.unit.panoveil.detection.test_triton import Server
@@ -122,6 +127,39 @@ async def test_a_panorama_is_published_without_what_identifies(world: World) -> 
     state = await world.ledger.state(CAPTURE)
     assert state is not None
     assert state.state == State.PUBLISHED
+
+
+async def test_what_is_made_of_a_panorama_is_made_of_what_is_published(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    (message,) = world.sent()
+    before = jpeg.decode(data)
+    published = jpeg.decode(await world.blobs.get(BlobRef(Bucket.PUBLISHED, message.key)))
+    thumbnail = jpeg.decode(await world.blobs.get(thumbnail_key(str(CAPTURE), message.recipe_id)))
+    plate = np.s_[66:68, 102:110]  # at half the size: well within the plate
+    assert np.abs(thumbnail[plate].mean((0, 1)) - published[132:136, 204:220].mean((0, 1))).max() < 5
+    assert np.abs(thumbnail[plate].mean((0, 1)) - before[132:136, 204:220].mean((0, 1))).max() > 50
+    tiles = Reader(MemorySource(await world.blobs.get(tiles_key(str(CAPTURE), message.recipe_id))))
+    assert np.array_equal(jpeg.decode(tiles.get(0, 0, 0)), thumbnail)
+
+
+async def test_a_panorama_is_held_where_what_was_made_of_it_holds_more_than_pixels(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def talkative(picture: NDArray[np.uint8], source: bytes) -> Derivatives:
+        made = derived(picture, source)
+        told = made.thumbnail[:2] + b"\xff\xfe\x00\x07Kirk!" + made.thumbnail[2:]
+        return replace(made, pictures=(told, *made.pictures))
+
+    monkeypatch.setattr(handler, "derived", talkative)
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    (message,) = world.sent()
+    assert (message.type, message.reason) == ("panorama.held", Reason.NOT_VERIFIED)
+    assert "0xFE" in message.detail
+    assert await world.published() == []
 
 
 CARRIED_FACE = {"kind": "face", "score": 0.9, "west": 60.0, "east": 64.0, "south": -6.0, "north": -2.0, "lens": "front"}
