@@ -168,7 +168,7 @@ def test_a_publication_names_what_was_made_of_it() -> None:
     assert thumbnail is not None
     names = {ref.key for ref in published_keys(today.capture_id, today.recipe_id)}
     assert names == {today.key, tiles.key, thumbnail.key, publication_key(today.capture_id, today.recipe_id).key}
-    assert [suffix(one.key) for one in (today, *today.derivatives)] == [".jpg", ".thumbnail.jpg", ".pmtiles"]
+    assert [suffix(key) for key in (today.key, *(one.key for one in today.derivatives))] == [".jpg", ".thumbnail.jpg", ".pmtiles"]
 
 
 def test_other_messages_are_no_outcome() -> None:
