@@ -37,7 +37,7 @@ def item(one: PanoramaPublished, href: Href, reference: Reference) -> dict[str, 
     return {
         "type": "Feature",
         "stac_version": STAC_VERSION,
-        "stac_extensions": [PERSPECTIVE, FILE, PROCESSING, VIEW],
+        "stac_extensions": [PERSPECTIVE, FILE, PROCESSING, *([] if one.pose.heading is None else [VIEW])],
         "id": item_id(CaptureId.parse(one.capture_id)),
         "collection": collection_id(one.capture_id),
         "geometry": {"type": "Point", "coordinates": (place := coordinates(one.pose))},

@@ -83,6 +83,7 @@ def test_what_is_not_known_is_left_out() -> None:
     assert "file:size" not in told["assets"]["panorama"]
     assert told["geometry"]["coordinates"] == [18.4, -33.9]
     assert {name for name in told["properties"] if "heading" in name or "azimuth" in name or "rotation" in name} == set()
+    assert [name for name in told["stac_extensions"] if "/view/" in name] == []  # its schema wants an angle
     assert (told["properties"]["pers:crs"], told["properties"]["pers:perspective_center"]) == (4326, [18.4, -33.9])
 
 
