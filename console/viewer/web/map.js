@@ -66,9 +66,13 @@ export class DriveMap {
     return dot;
   }
 
+  here(index) {
+    this.places.forEach((place, other) => place.classList.toggle("here", other === index));
+    this.sight.removeAttribute("d");
+  }
+
   // `bearing` and `width` in degrees: where the person looks, clockwise from north, and how wide.
   look(index, bearing, width) {
-    this.places.forEach((place, other) => place.classList.toggle("here", other === index));
     const [x, y] = this.points[index];
     const [left, right] = [bearing - width / 2, bearing + width / 2].map((angle) => (angle * Math.PI) / 180);
     const end = (angle) => `${x + 38 * Math.sin(angle)} ${y - 38 * Math.cos(angle)}`;

@@ -16,7 +16,9 @@ function complain(text) {
 async function drive() {
   const answer = await fetch("drive.geojson");
   if (!answer.ok) throw new Error(await answer.text());
-  return (await answer.json()).features;
+  const { features } = await answer.json();
+  if (!features.length) throw new Error("Nothing of this drive is published.");
+  return features;
 }
 
 function facts(item) {
@@ -94,6 +96,7 @@ class Walk {
     byId("previous").disabled = this.at === 0;
     byId("next").disabled = this.at === this.items.length - 1;
     list(byId("facts"), facts(item));
+    this.map.here(this.at);
     location.replace(`#${item.properties["panoveil:capture_id"].split("/")[2]}`);
   }
 

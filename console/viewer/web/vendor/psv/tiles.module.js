@@ -610,4 +610,3 @@ var EquirectangularTilesAdapter = _EquirectangularTilesAdapter;
 export {
   EquirectangularTilesAdapter
 };
-//# sourceMappingURL=index.module.js.map
