@@ -47,7 +47,11 @@ async def _until_told(drive: str | None, folder: Path | None, port: int, *, brow
     async with _source(drive, folder) as source:
         count = len(await source.publications())
         async with serving(source, port) as address:
-            _OUT.print(f"{source.drive_id}: {count} panoramas at {address} until Ctrl-C", soft_wrap=True, highlight=False)
+            _OUT.print(
+                f"{source.drive_id}: {count} panorama{'' if count == 1 else 's'} at {address} until Ctrl-C",
+                soft_wrap=True,
+                highlight=False,
+            )
             if browser:
                 await asyncio.to_thread(webbrowser.open, address)
             await stop.wait()
