@@ -15,6 +15,7 @@ from console import audit as audits
 from console import pictures
 from console import preflight as preflights
 from console import status as statuses
+from console.catalogue.cli import catalogue
 from console.demo import drives, run, summary
 from console.demo.progress import view
 from console.evaluate import result as results
@@ -31,6 +32,7 @@ from console.recipes.cli import recipes_app
 from console.replay.cli import replay
 from console.rigs.cli import rig_app
 from console.stack import stack as stacks
+from console.viewer.cli import view as view_drive
 from panoveil.contracts.recipe import Obfuscator
 from panoveil.detection.views import PlanName
 
@@ -44,6 +46,8 @@ app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(recipes_app, name="recipes")
 app.command("replay")(replay)
 app.command("metrics")(metrics)
+app.command("view")(view_drive)
+app.command("catalogue")(catalogue)
 audit_app = typer.Typer(
     no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
 )

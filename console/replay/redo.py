@@ -14,7 +14,7 @@ from panoveil import publication
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream
-from panoveil.contracts.messages import CaptureReady, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
+from panoveil.contracts.messages import CaptureReady, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode, outcome
 from panoveil.contracts.reasons import Reason
 from panoveil.ledger import Ledger
 from panoveil.streams import Outgoing
@@ -93,8 +93,7 @@ class Anonymizing:
         """Return what came of a panorama under this recipe, None where it was never worked on."""
         recipe = await anonymizer.recipe_for(message, self.ports)
         done = await self.ports.ledger.finished(CaptureId.parse(message.capture_id), anonymizer.STAGE, recipe.recipe_id)
-        outcome = None if done is None else decode(done)
-        return outcome if isinstance(outcome, PanoramaPublished | PanoramaHeld) else None
+        return None if done is None else outcome(done)
 
 
 @dataclass(frozen=True)

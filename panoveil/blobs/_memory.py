@@ -35,6 +35,10 @@ class MemoryBlobs:
             raise Rejected(Reason.OBJECT_GONE, f"{ref} is not there")
         return self.objects[ref]
 
+    async def part(self, ref: BlobRef, first: int, end: int) -> bytes:
+        """See `Blobs`."""
+        return (await self.get(ref))[first:end]
+
     async def head(self, ref: BlobRef) -> StoredBlob | None:
         """See `Blobs`."""
         self._answer()

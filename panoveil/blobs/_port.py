@@ -37,6 +37,10 @@ class Blobs(Protocol):
         """Read the whole object, or raise `Rejected(OBJECT_GONE)`."""
         ...
 
+    async def part(self, ref: BlobRef, first: int, end: int) -> bytes:
+        """Read the bytes from `first` up to, but not including, `end`, fewer where the object ends before; or raise `Rejected(OBJECT_GONE)`."""
+        ...
+
     async def head(self, ref: BlobRef) -> StoredBlob | None:
         """Return what the store knows of the object, or None where there is none."""
         ...

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types_aiobotocore_s3.type_defs import CompletedPartTypeDef
 
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
+_BEYOND = frozenset({"416", "InvalidRange"})
 _OURS_ALREADY = frozenset({"BucketAlreadyOwnedByYou", "BucketAlreadyExists"})
 _NOT_SERVED = frozenset({"NotImplemented", "MethodNotAllowed", "501", "405"})
 _SEALED: "PublicAccessBlockConfigurationTypeDef" = {
@@ -139,9 +140,23 @@ class S3Blobs:
 
     async def get(self, ref: BlobRef) -> bytes:
         """See `Blobs`."""
+        return await self._read(ref)
+
+    async def part(self, ref: BlobRef, first: int, end: int) -> bytes:
+        """See `Blobs`."""
+        if first >= end:
+            return b""
+        try:
+            return await self._read(ref, Range=f"bytes={first}-{end - 1}")
+        except Refused as refused:
+            if refused.code in _BEYOND:
+                return b""
+            raise
+
+    async def _read(self, ref: BlobRef, **part: Any) -> bytes:
         try:
             with translated("s3", str(ref)):
-                answer = await self._client.get_object(Bucket=self._buckets[ref.bucket], Key=ref.key)
+                answer = await self._client.get_object(Bucket=self._buckets[ref.bucket], Key=ref.key, **part)
                 async with answer["Body"] as body:
                     return await body.read()
         except Refused as refused:

@@ -98,6 +98,31 @@ def published_key(capture_id: str, recipe_id: str) -> BlobRef:
     return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.jpg")
 
 
+def thumbnail_key(capture_id: str, recipe_id: str) -> BlobRef:
+    """A small picture of the anonymised panorama."""
+    return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.thumbnail.jpg")
+
+
+def tiles_key(capture_id: str, recipe_id: str) -> BlobRef:
+    """The anonymised panorama at several sizes, in one file that is read in parts."""
+    return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.pmtiles")
+
+
+def published_keys(capture_id: str, recipe_id: str) -> tuple[BlobRef, ...]:
+    """Return everything that a recipe publishes of a capture."""
+    return tuple(key(capture_id, recipe_id) for key in (published_key, thumbnail_key, tiles_key, publication_key))
+
+
+def catalogue_key(drive_id: str, path: str) -> BlobRef:
+    """A file of a drive's catalogue. No survey's name begins with an underscore, so no drive's objects lie there."""
+    return BlobRef(Bucket.PUBLISHED, f"_catalogue/{drive_id}/{path}")
+
+
+def suffix(key: str) -> str:
+    """Return what follows the recipe in the key of something published: `.jpg`, `.thumbnail.jpg`."""
+    return "." + key.rsplit("/", 1)[-1].split(".", 1)[1]
+
+
 def publication_key(capture_id: str, recipe_id: str) -> BlobRef:
     """The small JSON that says what was published and how."""
     return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.json")

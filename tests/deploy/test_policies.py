@@ -53,6 +53,12 @@ def test_the_roles_are_these() -> None:
     assert set(ROLES) == set(CONSUMES) | PEOPLE
 
 
+def test_an_operator_writes_catalogues_and_nothing_else_of_what_is_published() -> None:
+    bucket = "arn:aws:s3:::panoveil-published"
+    assert _granted(ROLES["operator"], S3, f"{bucket}/_catalogue/survey/drive/items.geojson") == "rwd"
+    assert _granted(ROLES["operator"], S3, f"{bucket}/survey/drive/capture/recipe.jpg") == "r"
+
+
 @pytest.mark.parametrize(("name", "bucket"), list(itertools.product(sorted(ROLES), Bucket)))
 def test_who_reads_writes_and_deletes_objects(name: str, bucket: Bucket) -> None:
     granted = _granted(ROLES[name], S3, f"arn:aws:s3:::panoveil-{bucket}/survey/drive/capture/front.jpg")
@@ -87,7 +93,8 @@ def test_who_reads_a_bucket_may_decrypt_it_and_tell_gone_from_forbidden(name: st
     assert role.may("s3:ListBucket", f"arn:aws:s3:::panoveil-{bucket}") == ("r" in granted)
     if name != "agent":  # it decrypts the parts of its own multipart uploads
         assert role.may("kms:Decrypt", f"panoveil-{bucket}-key") == ("r" in granted)
-    assert role.may("kms:GenerateDataKey", f"panoveil-{bucket}-key") == ("w" in granted)
+    catalogues = (name, bucket) == ("operator", Bucket.PUBLISHED)
+    assert role.may("kms:GenerateDataKey", f"panoveil-{bucket}-key") == ("w" in granted or catalogues)
 
 
 def test_no_role_may_anything_everywhere() -> None:

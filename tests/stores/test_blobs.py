@@ -62,6 +62,20 @@ async def test_an_absent_object_is_gone(blobs: Blobs) -> None:
     assert await blobs.head(FRAME) is None
 
 
+@pytest.mark.parametrize(
+    ("first", "end", "found"), [(0, 4, b"abcd"), (2, 5, b"cde"), (4, 99, b"ef"), (6, 9, b""), (99, 100, b""), (3, 3, b"")]
+)
+async def test_a_part_is_read_as_far_as_the_object_goes(blobs: Blobs, first: int, end: int, found: bytes) -> None:
+    await blobs.put(FRAME, b"abcdef")
+    assert await blobs.part(FRAME, first, end) == found
+
+
+async def test_a_part_of_an_absent_object_is_gone(blobs: Blobs) -> None:
+    with pytest.raises(Rejected) as caught:
+        await blobs.part(FRAME, 0, 1)
+    assert caught.value.reason == Reason.OBJECT_GONE
+
+
 async def test_delete_is_repeatable(blobs: Blobs) -> None:
     await blobs.put(FRAME, b"x")
     await blobs.delete(FRAME)

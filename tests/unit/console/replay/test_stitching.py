@@ -60,7 +60,7 @@ class World:
         return heard
 
     async def published(self) -> int:
-        return len([blob async for blob in self.blobs.list(Bucket.PUBLISHED) if blob.ref.key.endswith(".jpg")])
+        return len([blob async for blob in self.blobs.list(Bucket.PUBLISHED) if blob.ref.key.endswith(".pmtiles")])
 
 
 @pytest.fixture(name="world")

@@ -7,7 +7,15 @@ from pydantic import BaseModel
 
 from panoveil.contracts import examples
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.keys import CaptureId, parse_raw_key, published_key
+from panoveil.contracts.keys import (
+    CaptureId,
+    catalogue_key,
+    parse_raw_key,
+    publication_key,
+    published_key,
+    published_keys,
+    suffix,
+)
 from panoveil.contracts.messages import (
     CaptureReady,
     CurrentPublication,
@@ -18,6 +26,7 @@ from panoveil.contracts.messages import (
     PanoramaStitchedV2,
     decode,
     encode,
+    outcome,
     parse_manifest,
 )
 from panoveil.contracts.reasons import Reason
@@ -142,6 +151,34 @@ def test_an_older_version_says_the_same_as_todays(version: int) -> None:
     assert then["quality"].items() <= now["quality"].items()
     kept = set(then) - {"version", "quality"}
     assert {key: now[key] for key in kept} == {key: then[key] for key in kept}
+
+
+def test_an_older_publication_says_the_same_as_todays_with_nothing_made_of_it() -> None:
+    old, today = decode(examples.read("panorama.published.1")), outcome(examples.read("panorama.published.1"))
+    assert isinstance(today, PanoramaPublished)
+    assert (today.version, today.size, today.derivatives, today.derivative("tiles")) == (2, None, (), None)
+    assert old.model_dump(exclude={"version"}) == today.model_dump(exclude={"version", "size", "derivatives"})
+
+
+def test_a_publication_names_what_was_made_of_it() -> None:
+    today = outcome(examples.read("panorama.published.2"))
+    assert isinstance(today, PanoramaPublished)
+    tiles, thumbnail = today.derivative("tiles"), today.derivative("thumbnail")
+    assert tiles is not None
+    assert thumbnail is not None
+    names = {ref.key for ref in published_keys(today.capture_id, today.recipe_id)}
+    assert names == {today.key, tiles.key, thumbnail.key, publication_key(today.capture_id, today.recipe_id).key}
+    assert [suffix(key) for key in (today.key, *(one.key for one in today.derivatives))] == [".jpg", ".thumbnail.jpg", ".pmtiles"]
+
+
+def test_other_messages_are_no_outcome() -> None:
+    assert outcome(examples.read("capture.ready.1")) is None
+    assert isinstance(outcome(examples.read("panorama.held.1")), PanoramaHeld)
+
+
+def test_a_drives_catalogue_lies_beside_no_survey() -> None:
+    with pytest.raises(Rejected):
+        parse_raw_key(catalogue_key("fyn-2026/car7-0601", "collection.json").key)
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, 2), (1, 3), (2, 3)])
