@@ -47,6 +47,11 @@ LENS_DIRT_SHARE = Gauge(
     "Share of what a lens sees that stays blank over the drive stitched last; 0 where that is not known.",
     ["rig", "lens"],
 )
+ARCHIVE_FAILURES = Counter(
+    "panoveil_archive_failures", "Attempts to archive a capture's originals that failed, by cause.", ["cause"]
+)
+ARCHIVED_CAPTURES = Counter("panoveil_archived_captures", "Captures whose originals lie in the archive, verified by checksum.")
+ARCHIVED_BYTES = Counter("panoveil_archived_bytes", "Bytes of the archive objects that were written and verified.")
 DETECTIONS = Counter("panoveil_detections", "Objects obfuscated, by class.", ["kind"])
 DETECTOR_FAILURES = Counter(
     "panoveil_detector_failures",

@@ -143,4 +143,20 @@ class Flip(_Entry):
         return "/".join((self.kind, self.capture_id, str(self.place), self.recipe_id))
 
 
-Audited = Annotated[Publication | Hold | OperatorAction | QuarantineDecision | Flip, Field(discriminator="kind")]
+class Archival(_Entry):
+    """A capture's originals lie in the archive, and the store's checksum was right. `key_sha256` is that of the drive's wrapped data key."""
+
+    kind: Literal["archival"] = "archival"
+    capture_id: str
+    inputs: tuple[AuditedObject, ...] = Field(min_length=1)
+    archived: AuditedObject
+    index_sha256: Sha256
+    key_sha256: Sha256
+
+    @property
+    def identity(self) -> str:
+        """The same for every delivery of the same content."""
+        return f"{self.kind}/{self.capture_id}/{self.index_sha256}"
+
+
+Audited = Annotated[Publication | Hold | OperatorAction | QuarantineDecision | Flip | Archival, Field(discriminator="kind")]

@@ -9,6 +9,7 @@ survey/drive     quarantine/<capture>/<entry>         entry, version
 survey/drive     audit/<sequence, 12 digits>          body, previous, hash
 survey/drive     audited/<once>                       sequence
 survey/drive     audit-head                           sequence, hash
+survey/drive     erased                               since
 drives           survey/drive                         -
 
 The index `queues` is sparse: it holds only what waits for somebody, oldest first. Items are in it while they have both its keys.
@@ -133,6 +134,18 @@ class DynamoLedger:
         """See `Ledger`."""
         item = await self._get(_key(capture_id, "state"))
         return _capture_state(item) if item else None
+
+    async def end_drive(self, drive_id: str) -> None:
+        """See `Ledger`."""
+        await self._note_drive(drive_id)
+        await self._put({"pk": {"S": drive_id}, **_ERASED, "since": {"N": repr(self._clock())}})
+
+    async def erased(self, capture_id: CaptureId) -> bool:
+        """See `Ledger`."""
+        drive, state = await asyncio.gather(
+            self._get({"pk": {"S": capture_id.drive_id}, **_ERASED}), self._get(_key(capture_id, "state"))
+        )
+        return drive is not None or (state is not None and state["state"]["S"] == State.ERASED)
 
     async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:
         """See `Ledger`."""
@@ -491,6 +504,7 @@ def _capture_state(item: Item) -> CaptureState:
 
 
 _HEAD: Item = {"sk": {"S": "audit-head"}}
+_ERASED: Item = {"sk": {"S": "erased"}}
 
 
 def _audit_sk(sequence: int) -> str:

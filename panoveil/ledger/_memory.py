@@ -35,6 +35,7 @@ class MemoryLedger:
         self._chains: dict[str, list[AuditEntry]] = {}
         self._audited: dict[tuple[str, str], AuditEntry] = {}
         self._entries: dict[tuple[str, str], QuarantineEntry] = {}
+        self._ended: set[str] = set()
         self.down = False
 
     async def saw(self, capture_id: CaptureId, seen: SeenObject) -> dict[str, SeenObject]:
@@ -62,6 +63,17 @@ class MemoryLedger:
         """See `Ledger`."""
         self._answer()
         return self._states.get(capture_id)
+
+    async def end_drive(self, drive_id: str) -> None:
+        """See `Ledger`."""
+        self._answer()
+        self._ended.add(drive_id)
+
+    async def erased(self, capture_id: CaptureId) -> bool:
+        """See `Ledger`."""
+        self._answer()
+        there = self._states.get(capture_id)
+        return capture_id.drive_id in self._ended or (there is not None and there.state is State.ERASED)
 
     async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:
         """See `Ledger`."""

@@ -7,14 +7,14 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from panoveil.contracts import examples
-from panoveil.contracts.audit import Audited, Flip, Hold, OperatorAction, Publication, QuarantineDecision
+from panoveil.contracts.audit import Archival, Audited, Flip, Hold, OperatorAction, Publication, QuarantineDecision
 from panoveil.ledger import MemoryLedger, note
 
 ENTRIES: TypeAdapter[Audited] = TypeAdapter(Audited)
 NAMES = [name for name in examples.names() if name.startswith("audit.")]
 
 
-@pytest.mark.parametrize("kind", [Publication, Hold, OperatorAction, QuarantineDecision, Flip])
+@pytest.mark.parametrize("kind", [Publication, Hold, OperatorAction, QuarantineDecision, Flip, Archival])
 def test_every_kind_of_entry_has_an_example(kind: type[Audited]) -> None:
     assert f"audit.{kind.model_fields['kind'].default}.{kind.model_fields['version'].default}" in NAMES
 
