@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import signal
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from console import audit as audits
 from console import pictures
 from console import preflight as preflights
 from console import status as statuses
+from console.archive.cli import erase, restore
 from console.demo import drives, run, summary
 from console.demo.progress import view
 from console.evaluate import result as results
@@ -41,6 +43,8 @@ app.add_typer(rig_app, name="rig")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(recipes_app, name="recipes")
 app.command("replay")(replay)
+app.command("restore")(restore)
+app.command("erase")(erase)
 audit_app = typer.Typer(
     no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
 )
@@ -87,6 +91,9 @@ def demo(
     width: Annotated[int, typer.Option(min=1024, max=16384, help="Panorama width in pixels.")] = 4096,
     defects: Annotated[bool, typer.Option(help="Spoil some captures, to see them quarantined.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed drives the same street.")] = 1,
+    archive: Annotated[
+        bool, typer.Option(help="Run the archivist too: originals of what is published go into the archive.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where pictures and logs go.")] = stacks.STATE / "demo",
     patience: Annotated[float, typer.Option(help="Seconds after which the demo gives up.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="End with the summary as one JSON line on standard output.")] = False,
@@ -99,6 +106,7 @@ def demo(
     Examples:
         panoveil demo
         panoveil demo --captures 4 --width 2048 --defects
+        panoveil demo --captures 4 --width 2048 --archive
         panoveil demo --world ~/panoramas --width 8192
         panoveil demo --drive ~/drives/monday --width 8192 --json
     """
@@ -107,7 +115,7 @@ def demo(
     showing = view(console)
     try:
         chosen = drives.choose(drives.Wish(world, drive, captures, width, defects, seed), folder, showing)
-        result = asyncio.run(run.run(chosen, folder, showing, patience))
+        result = asyncio.run(run.run(chosen, folder, showing, patience, archive=archive))
     finally:
         showing.close()
     summary.show(result, console)
@@ -228,15 +236,20 @@ def _show_evaluation(result: Simulated | Result, drawn: Path | None, *, as_json:
 
 
 @app.command()
-def up(out: Annotated[Path, typer.Option(help="Where the logs go.")] = stacks.STATE / "up") -> None:
+def up(
+    out: Annotated[Path, typer.Option(help="Where the logs go.")] = stacks.STATE / "up",
+    archive: Annotated[
+        bool, typer.Option(help="Run the archivist too: originals of what is published go into the archive.")
+    ] = False,
+) -> None:
     """Run emulator, Triton and services until Ctrl-C or SIGTERM, so that other commands (status, the agent) find them."""
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_up(out))
+        asyncio.run(_up(out, (*stacks.SERVICES, stacks.ARCHIVIST) if archive else stacks.SERVICES))
 
 
-async def _up(folder: Path) -> None:
+async def _up(folder: Path, services: Sequence[str]) -> None:
     _cancelled_by_signals()
-    async with stacks.running(folder, {}) as stack:
+    async with stacks.running(folder, {}, services) as stack:
         _OUT.print(
             f"Running. `panoveil status` finds it; another shell does after: set -a; . {stacks.ENVIRONMENT_FILE}", soft_wrap=True
         )

@@ -17,10 +17,12 @@ from console.demo.summary import Summary
 from console.rigs.registry import put_rig
 from console.stack import stack as stacks
 from console.stack.processes import Process
+from panoveil.contracts.archive import CaptureArchived, parse_archived
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.rig import Rig
-from panoveil.ledger import ENDS, CaptureState
+from panoveil.ledger import ENDS, CaptureState, State
 from panoveil.runtime import Connections, connect
+from services.archivist import handler as archivist
 
 _LOOK_EVERY = 0.5
 _INCOMPLETE_AFTER = 90.0
@@ -36,16 +38,21 @@ class Drive:
     panorama_width: int
 
 
-async def run(drive: Drive, folder: Path, view: View, patience: float) -> Summary:
-    """Send the drive through a pipeline started for it; published panoramas go to `folder/published`, logs to `folder/logs`."""
-    view.say("Starting the emulator, Triton and three services on loopback")
-    async with stacks.running(folder / "logs", _environment(drive)) as stack, connect(stack.settings) as world:
+async def run(drive: Drive, folder: Path, view: View, patience: float, *, archive: bool = False) -> Summary:
+    """Send the drive through a pipeline started for it; published panoramas go to `folder/published`, logs to `folder/logs`.
+
+    With `archive` the originals of what is published go into the archive, and that is waited for.
+    """
+    view.say("Starting the emulator, Triton and the services on loopback")
+    services = (*stacks.SERVICES, stacks.ARCHIVIST) if archive else stacks.SERVICES
+    async with stacks.running(folder / "logs", _environment(drive), services) as stack, connect(stack.settings) as world:
         await import_rig(drive.folder, world)
         view.say("The car uploads, the pipeline works")
         began, spent = time.monotonic(), stack.cpu_seconds()
         agent = _start_agent(drive, stack)
         try:
             states = await _watch(drive, agent, stack, world, view, began + patience)
+            archived = await _archived(drive, states, stack, world, began + patience) if archive else None
         finally:
             agent.stop(5.0)
         seconds = time.monotonic() - began
@@ -55,7 +62,7 @@ async def run(drive: Drive, folder: Path, view: View, patience: float) -> Summar
         view.say("Stopping everything")
     truth = truth_covered(drive.folder / "truth.jsonl", published)
     left_behind = skipped(agent.log)
-    return Summary(drive.captures, left_behind, states, seconds, cpu, steps, truth, folder / "published")
+    return Summary(drive.captures, left_behind, states, seconds, cpu, steps, truth, folder / "published", archived)
 
 
 def _environment(drive: Drive) -> Mapping[str, str]:
@@ -93,6 +100,19 @@ async def _watch(
             return states
         stack.require_running()
         _require_uploading(agent)
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _archived(
+    drive: Drive, states: list[CaptureState], stack: stacks.Stack, world: Connections, deadline: float
+) -> list[CaptureArchived]:
+    """Return what lies in the archive once that is all that was published, or as it is when time is up."""
+    wanted = sum(state.state is State.PUBLISHED for state in states)
+    while True:
+        found = [parse_archived(one.message) async for one in world.ledger.messages(drive.drive_id, archivist.STAGE)]
+        if len(found) >= wanted or time.monotonic() > deadline:
+            return found
+        stack.require_running()
         await asyncio.sleep(_LOOK_EVERY)
 
 

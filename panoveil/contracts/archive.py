@@ -57,6 +57,20 @@ class CaptureArchived(_Frozen):
     archived_at: AwareDatetime
 
 
+class RestoreRequested(_Frozen):
+    """Operator: a readable copy of an archive object was asked for; `expected_at` is when the store should have it."""
+
+    type: Literal["capture.restore"] = "capture.restore"
+    version: Literal[1] = 1
+    capture_id: str
+    key: str
+    tier: Literal["Standard", "Bulk", "Expedited"]
+    days: int = Field(ge=1)
+    by: Name
+    requested_at: AwareDatetime
+    expected_at: AwareDatetime
+
+
 def parse_archived(data: bytes) -> CaptureArchived:
     """Read what the archivist noted, or raise `Rejected(UNKNOWN_MESSAGE)`."""
     try:

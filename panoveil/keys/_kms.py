@@ -76,6 +76,13 @@ class KmsDriveKeys:
             raise
         return _data_key({"CiphertextBlob": wrapped, **plain})
 
+    async def fingerprint(self, drive_id: str) -> str | None:
+        """See `DriveKeys`."""
+        try:
+            return hashlib.sha256(await self._blobs.get(drive_key(drive_id))).hexdigest()
+        except Rejected:
+            return None
+
     async def destroy(self, drive_id: str) -> bool:
         """See `DriveKeys`. The mark first: whoever makes a key looks for it afterwards, so no key outlives its destruction in use."""
         ref = drive_key(drive_id)

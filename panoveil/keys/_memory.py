@@ -31,6 +31,11 @@ class MemoryDriveKeys:
             raise key_gone(drive_id)
         return self._keys[drive_id]
 
+    async def fingerprint(self, drive_id: str) -> str | None:
+        """See `DriveKeys`."""
+        self._answer()
+        return self._keys[drive_id].fingerprint if drive_id in self._keys else None
+
     async def destroy(self, drive_id: str) -> bool:
         """See `DriveKeys`."""
         self._answer()

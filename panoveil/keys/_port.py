@@ -32,6 +32,10 @@ class DriveKeys(Protocol):
         """Return the drive's key, or raise `Rejected(KEY_GONE)`."""
         ...
 
+    async def fingerprint(self, drive_id: str) -> str | None:
+        """Return the SHA-256, in hex, of the drive's wrapped key, or None where there is none; unwraps nothing."""
+        ...
+
     async def destroy(self, drive_id: str) -> bool:
         """Remove the drive's key for good, in every version; False where there was none. May be repeated."""
         ...

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from panoveil import publication, telemetry
 from panoveil.blobs import Blobs
-from panoveil.contracts.audit import Audited, AuditedObject, Hold, Publication, Verification
+from panoveil.contracts.audit import Audited, AuditedObject, Erasure, Hold, Publication, Verification
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, publication_key, published_key
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, current_key, publication_key, published_key
 from panoveil.contracts.messages import CARRIED, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
@@ -78,7 +78,25 @@ async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: Ano
     await note(ports.ledger, evidence)
     if isinstance(outcome, PanoramaPublished):
         await _point_to(outcome, message, ports)
+    if await ports.ledger.erased(capture_id):
+        await _take_back(outcome, ports)
     return await _settle(message, recipe, outcome, ports)
+
+
+async def _take_back(outcome: Outcome, ports: Ports) -> None:
+    """Withdraw what was published while somebody erased the capture, whichever of the two came first; raises `Rejected(ERASED)`."""
+    refs = (published_key(outcome.capture_id, outcome.recipe_id), publication_key(outcome.capture_id, outcome.recipe_id))
+    for ref in (current_key(outcome.capture_id), *refs):
+        await ports.blobs.delete(ref)
+    withdrawn = tuple(ref.key for ref in refs)
+    about: dict[str, Any] = {
+        "at": datetime.now(UTC),
+        "drive_id": CaptureId.parse(outcome.capture_id).drive_id,
+        "capture_id": outcome.capture_id,
+    }
+    because = "It was erased while it was worked on."
+    await note(ports.ledger, Erasure(**about, step="done", by=STAGE, because=because, withdrawn=withdrawn))
+    raise Rejected(Reason.ERASED, f"{outcome.capture_id} was erased while it was worked on")
 
 
 async def _point_to(outcome: PanoramaPublished, message: PanoramaStitched, ports: Ports) -> None:

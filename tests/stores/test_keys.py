@@ -20,6 +20,7 @@ async def test_a_drive_has_one_key_and_each_drive_another(keys: DriveKeys) -> No
     made = await keys.obtain(DRIVE)
     assert len(made.secret) == 32
     assert await keys.obtain(DRIVE) == made == await keys.existing(DRIVE)
+    assert await keys.fingerprint(DRIVE) == made.fingerprint
     other = await keys.obtain(OTHER)
     assert other.secret != made.secret
     assert other.fingerprint != made.fingerprint
@@ -43,6 +44,7 @@ async def test_a_key_that_was_destroyed_is_gone_for_good(keys: DriveKeys) -> Non
         with pytest.raises(Rejected) as caught:
             await ask(DRIVE)
         assert caught.value.reason == Reason.KEY_GONE
+    assert await keys.fingerprint(DRIVE) is None
     assert await keys.existing(OTHER) == other
 
 
@@ -55,7 +57,7 @@ async def test_a_key_does_not_show_itself(keys: DriveKeys) -> None:
 async def test_memory_that_is_down_answers_unavailable() -> None:
     store = MemoryDriveKeys()
     store.down = True
-    for ask in (store.obtain, store.existing, store.destroy):
+    for ask in (store.obtain, store.existing, store.fingerprint, store.destroy):
         with pytest.raises(Unavailable):
             await ask(DRIVE)
 
