@@ -29,6 +29,7 @@ from console.evaluate.staging import Wanted
 from console.quarantine.cli import quarantine_app
 from console.recipes.cli import recipes_app
 from console.replay.cli import replay
+from console.retention.cli import retention_app
 from console.rigs.cli import rig_app
 from console.stack import stack as stacks
 from panoveil.contracts.recipe import Obfuscator
@@ -42,6 +43,7 @@ app = typer.Typer(
 app.add_typer(rig_app, name="rig")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(retention_app, name="retention")
 app.command("replay")(replay)
 app.command("restore")(restore)
 app.command("erase")(erase)

@@ -140,12 +140,14 @@ class DynamoLedger:
         await self._note_drive(drive_id)
         await self._put({"pk": {"S": drive_id}, **_ERASED, "since": {"N": repr(self._clock())}})
 
+    async def drive_erased(self, drive_id: str) -> bool:
+        """See `Ledger`."""
+        return await self._get({"pk": {"S": drive_id}, **_ERASED}) is not None
+
     async def erased(self, capture_id: CaptureId) -> bool:
         """See `Ledger`."""
-        drive, state = await asyncio.gather(
-            self._get({"pk": {"S": capture_id.drive_id}, **_ERASED}), self._get(_key(capture_id, "state"))
-        )
-        return drive is not None or (state is not None and state["state"]["S"] == State.ERASED)
+        drive, state = await asyncio.gather(self.drive_erased(capture_id.drive_id), self._get(_key(capture_id, "state")))
+        return drive or (state is not None and state["state"]["S"] == State.ERASED)
 
     async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:
         """See `Ledger`."""

@@ -69,11 +69,15 @@ class MemoryLedger:
         self._answer()
         self._ended.add(drive_id)
 
-    async def erased(self, capture_id: CaptureId) -> bool:
+    async def drive_erased(self, drive_id: str) -> bool:
         """See `Ledger`."""
         self._answer()
+        return drive_id in self._ended
+
+    async def erased(self, capture_id: CaptureId) -> bool:
+        """See `Ledger`."""
         there = self._states.get(capture_id)
-        return capture_id.drive_id in self._ended or (there is not None and there.state is State.ERASED)
+        return await self.drive_erased(capture_id.drive_id) or (there is not None and there.state is State.ERASED)
 
     async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:
         """See `Ledger`."""

@@ -140,6 +140,10 @@ class Ledger(Protocol):
         """Note that a drive was erased: from now on all its captures are, also those that nobody has seen yet. May be repeated."""
         ...
 
+    async def drive_erased(self, drive_id: str) -> bool:
+        """Say whether a whole drive was erased, as of now."""
+        ...
+
     async def erased(self, capture_id: CaptureId) -> bool:
         """Say whether a capture, or its drive, was erased, as of now: then nobody may work on it."""
         ...

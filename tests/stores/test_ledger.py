@@ -126,10 +126,11 @@ async def test_a_capture_is_erased_by_itself_or_with_its_drive_also_one_that_nob
     await ledger.move(C1, State.PUBLISHED)
     await ledger.move(C2, State.PUBLISHED)
     await ledger.move(C1, State.ERASED)
-    assert (await ledger.erased(C1), await ledger.erased(C2)) == (True, False)
+    assert (await ledger.erased(C1), await ledger.erased(C2), await ledger.drive_erased(C1.drive_id)) == (True, False, False)
     for _ in range(2):
         await ledger.end_drive(C2.drive_id)
     assert await ledger.erased(C2)
+    assert await ledger.drive_erased(C2.drive_id)
     assert await ledger.erased(CaptureId.parse(f"{C2.drive_id}/later"))
     assert not await ledger.erased(CaptureId("dk", "other", "c1"))
 
