@@ -81,14 +81,14 @@ class MemoryBlobs:
     async def shelf(self, ref: BlobRef) -> Shelf | None:
         """See `Blobs`."""
         self._answer()
-        return Shelf(self.classes[ref], *self._access(ref)) if ref in self.objects else None
+        return Shelf(self._class(ref), *self._access(ref)) if ref in self.objects else None
 
     async def restore(self, ref: BlobRef, tier: Tier, days: int) -> None:
         """See `Blobs`."""
         self._answer()
-        if ref not in self.objects or not self.classes[ref].cold:
+        if ref not in self.objects or not self._class(ref).cold:
             raise Rejected(Reason.OBJECT_GONE, f"{ref} is not in cold storage")
-        if tier == "Expedited" and self.classes[ref] is StorageClass.DEEP_ARCHIVE:
+        if tier == "Expedited" and self._class(ref) is StorageClass.DEEP_ARCHIVE:
             raise no_such_tier(ref, tier)
         if self._access(ref)[0] is not Access.RESTORING:
             ready = self._clock() + self._restore_seconds
@@ -119,16 +119,19 @@ class MemoryBlobs:
 
     def _stored(self, ref: BlobRef) -> StoredBlob:
         data = self.objects[ref]
-        return StoredBlob(ref, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest(), self._written[ref])
+        return StoredBlob(ref, len(data), hashlib.md5(data, usedforsecurity=False).hexdigest(), self._written.get(ref, 0.0))
 
     def _access(self, ref: BlobRef) -> tuple[Access, float | None]:
         """Return whether an object can be read, and until when where that ends."""
-        if not self.classes[ref].cold:
+        if not self._class(ref).cold:
             return Access.READABLE, None
         ready, until = self._restored.get(ref, (0.0, 0.0))
         if self._clock() >= until:
             return Access.ARCHIVED, None
         return (Access.READABLE, until) if self._clock() >= ready else (Access.RESTORING, None)
+
+    def _class(self, ref: BlobRef) -> StorageClass:
+        return self.classes.get(ref, StorageClass.STANDARD)
 
     def _forget(self, ref: BlobRef) -> None:
         for facts in (self.objects, self.content_types, self.classes, self._written, self._restored):
