@@ -76,15 +76,26 @@ async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: Ano
     else:
         outcome, evidence = adopted, _publication(message, recipe, adopted)
     await note(ports.ledger, evidence)
+    await _require_living(outcome, ports)
     if isinstance(outcome, PanoramaPublished):
-        await _point_to(outcome, message, ports)
-    if await ports.ledger.erased(capture_id):
-        await _take_back(outcome, ports)
+        await _point_unless_erased(outcome, message, ports)
     return await _settle(message, recipe, outcome, ports)
 
 
-async def _take_back(outcome: Outcome, ports: Ports) -> None:
-    """Withdraw what was published while somebody erased the capture, whichever of the two came first; raises `Rejected(ERASED)`."""
+async def _point_unless_erased(outcome: PanoramaPublished, message: PanoramaStitched, ports: Ports) -> None:
+    """Point to it, and look once more: what points to it may have been written after the eraser came by."""
+    try:
+        await _point_to(outcome, message, ports)
+    except Rejected:  # it is not there any more
+        await _require_living(outcome, ports)
+        raise
+    await _require_living(outcome, ports)
+
+
+async def _require_living(outcome: Outcome, ports: Ports) -> None:
+    """Withdraw what was published while somebody erased the capture, whichever of the two came first, and raise `Rejected(ERASED)`."""
+    if not await ports.ledger.erased(CaptureId.parse(outcome.capture_id)):
+        return
     refs = (published_key(outcome.capture_id, outcome.recipe_id), publication_key(outcome.capture_id, outcome.recipe_id))
     for ref in (current_key(outcome.capture_id), *refs):
         await ports.blobs.delete(ref)
