@@ -6,6 +6,7 @@ for, and when it should be there, is noted in the ledger.
 
 import asyncio
 import hashlib
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +16,8 @@ from typing import TypeVar
 
 from console.archive.costs import retrieval
 from console.archive.scope import Scope
-from panoveil.blobs import Access, Tier
-from panoveil.contracts.archive import CaptureArchived, RestoreRequested, parse_archived
+from panoveil.blobs import Access, StoredBlob, Tier
+from panoveil.contracts.archive import CaptureArchived, CaptureRestored, RestoreRequested, parse_archived
 from panoveil.contracts.audit import AuditedObject, OperatorAction, Restoration
 from panoveil.contracts.errors import Misconfigured, Rejected
 from panoveil.contracts.keys import MANIFEST_NAME, BlobRef, Bucket, CaptureId, raw_key
@@ -29,7 +30,7 @@ from services.archivist.bundle import unpack
 from services.archivist.handler import STAGE as ARCHIVIST
 from services.archivist.seal import unseal
 
-STAGE = "restore"
+STAGE, RESTORED = "restore", "restored"
 _AT_ONCE = 4
 _Thing = TypeVar("_Thing")
 _Result = TypeVar("_Result")
@@ -87,10 +88,11 @@ async def look(scope: Scope, world: Connections, keys: DriveKeys) -> list[Found]
             f"Nothing of {scope.drive or scope.captures[0]} is archived: its originals are where they were, or gone."
         )
     requested = {one.capture_id: one for drive in scope.drives for one in await _requests(drive, world.ledger)}
-    hot = {stored.ref.key: stored.size for drive in scope.drives async for stored in world.blobs.list(Bucket.RAW, f"{drive}/")}
+    hot = {stored.ref.key: stored for drive in scope.drives async for stored in world.blobs.list(Bucket.RAW, f"{drive}/")}
+    known = {key: etags for drive in scope.drives for key, etags in (await known_etags(drive, world.ledger)).items()}
 
     async def found(one: CaptureArchived) -> Found:
-        return Found(one, await _standing(one, hot, world), requested.get(one.capture_id))
+        return Found(one, await _standing(one, hot, known, world), requested.get(one.capture_id))
 
     return await _each(archived, found)
 
@@ -122,10 +124,30 @@ async def _requests(drive: str, ledger: Ledger) -> list[RestoreRequested]:
     return [list(several)[-1] for _, several in groupby(ordered, key=lambda one: one.capture_id)]
 
 
-async def _standing(archived: CaptureArchived, hot: Mapping[str, int], world: Connections) -> Standing:
-    if all(hot.get(raw_key(archived.capture_id, file.name).key) == file.size for file in archived.files):
+async def known_etags(drive: str, ledger: Ledger) -> Mapping[str, set[str]]:
+    """Return by key which ETags a drive's originals may have: those with which they were archived, or put back."""
+    noted = [(one.capture_id, parse_archived(one.message).etags) async for one in ledger.messages(drive, ARCHIVIST)]
+    noted += [
+        (one.capture_id, CaptureRestored.model_validate_json(one.message).etags) async for one in ledger.messages(drive, RESTORED)
+    ]
+    known: defaultdict[str, set[str]] = defaultdict(set)
+    for capture_id, etags in noted:
+        for name, etag in etags.items():
+            known[raw_key(capture_id, name).key].add(etag)
+    return known
+
+
+async def _standing(
+    archived: CaptureArchived, hot: Mapping[str, StoredBlob], known: Mapping[str, set[str]], world: Connections
+) -> Standing:
+    """Say where originals are. Those that nobody noted are put back once more where that can be done: whoever did it died before the end."""
+    there = [hot.get(raw_key(archived.capture_id, file.name).key) for file in archived.files]
+    whole = all(one is not None and one.size == file.size for one, file in zip(there, archived.files, strict=True))
+    if whole and all(one is not None and one.etag in known.get(one.ref.key, ()) for one in there):
         return Standing.HOT
     shelf = await world.blobs.shelf(BlobRef(Bucket.ARCHIVE, archived.key))
+    if whole and (shelf is None or shelf.access is not Access.READABLE):
+        return Standing.HOT
     if shelf is None:
         return Standing.MISSING
     return {Access.READABLE: Standing.READY, Access.RESTORING: Standing.RESTORING, Access.ARCHIVED: Standing.ARCHIVED}[
@@ -154,8 +176,12 @@ async def _ask(one: Found, wish: Wish, world: Connections) -> None:
         requested_at=at,
         expected_at=at + retrieval(one.archived.storage_class, wish.tier).takes,
     )
-    await world.ledger.finish(one.capture_id, STAGE, at.strftime("%Y%m%dT%H%M%S.%fZ"), encode(request))
+    await world.ledger.finish(one.capture_id, STAGE, _stamp(at), encode(request))
     await world.blobs.restore(one.ref, wish.tier, wish.days)
+
+
+def _stamp(at: datetime) -> str:
+    return at.strftime("%Y%m%dT%H%M%S.%fZ")
 
 
 async def bring_back(found: Sequence[Found], wish: Wish, world: Connections, keys: DriveKeys) -> int:
@@ -171,9 +197,14 @@ async def _bring_back(one: Found, wish: Wish, world: Connections, keys: DriveKey
     if await world.ledger.erased(one.capture_id):
         raise Rejected(Reason.ERASED, f"{one.capture_id} was erased meanwhile")
     promised = {file.name: file.sha256 for file in one.archived.files}
+    etags: dict[str, str] = {}
     for name in sorted(promised, key=lambda name: (name == MANIFEST_NAME, name)):
         kind = "application/json" if name == MANIFEST_NAME else "image/jpeg"
-        await world.blobs.put(raw_key(one.capture_id, name), contents[name], kind, sha256=promised[name])
+        stored = await world.blobs.put(raw_key(one.capture_id, name), contents[name], kind, sha256=promised[name])
+        etags[name] = stored.etag
+    at = wish.now()
+    restored = CaptureRestored(capture_id=one.archived.capture_id, key=one.archived.key, etags=etags, restored_at=at)
+    await world.ledger.finish(one.capture_id, RESTORED, _stamp(at), encode(restored))
     await note(world.ledger, _evidence(one, wish))
 
 

@@ -1,7 +1,7 @@
 """Removes what is due: noted in the drive's chain first, then object by object. What cannot be removed keeps nothing else from it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -47,27 +47,31 @@ async def apply(meant: list[str], rules: Rules, by: str, world: Connections, now
 
 
 async def _apply(one: Due, by: str, world: Connections, at: datetime) -> Done:
-    verdicts: dict[BlobRef, str] = {}
-    if one.data_class == "raw":
-        facts = await facts_of(one.drive_id, world.ledger)
-        verdicts = await _each(one, lambda stored: _must_stay(stored, facts, world))
-    removable = replace(one, objects=tuple(stored for stored in one.objects if not verdicts.get(stored.ref)))
+    problems = await _problems(one, world) if one.data_class == "raw" else {}
+    removable = replace(one, objects=tuple(stored for stored in one.objects if stored.ref not in problems))
     if removable.objects:
         await _note(removable, by, at, world.ledger)
         await _each(removable, lambda stored: _remove(stored.ref, world))
-    return Done(removable, tuple(text for text in verdicts.values() if text))
+    return Done(removable, tuple(problems.values()))
 
 
-async def _must_stay(stored: StoredBlob, facts: Facts, world: Connections) -> str:
-    """Say why an original must stay after all, "" where it may go: its very bytes lie in the archive, and the archive object is there."""
-    capture_id, name = parse_raw_key(stored.ref.key)
-    archived = facts.archive_of(capture_id, name, stored.size)
-    if archived is None or await world.blobs.shelf(BlobRef(Bucket.ARCHIVE, archived.key)) is None:
+async def _problems(one: Due, world: Connections) -> dict[BlobRef, str]:
+    """Return why originals must stay after all: the archive object that should hold them is not there, or they are not what it holds.
+
+    Looked at as lists tell it: whoever removes originals need not be able to read them.
+    """
+    facts = await facts_of(one.drive_id, world.ledger)
+    there = {stored.ref.key: stored.size async for stored in world.blobs.list(Bucket.ARCHIVE, f"{one.drive_id}/")}
+    verdicts = {stored.ref: _must_stay(stored, facts, there) for stored in one.objects}
+    return {ref: text for ref, text in verdicts.items() if text}
+
+
+def _must_stay(stored: StoredBlob, facts: Facts, there: Mapping[str, int]) -> str:
+    capture_id, _ = parse_raw_key(stored.ref.key)
+    archived = facts.archive_of(capture_id, stored)
+    if archived is None or there.get(archived.key) != archived.size:
         return f"{stored.ref} stays: its archive object is not there"
-    promised = next(file.sha256 for file in archived.files if file.name == name)
-    if await world.blobs.sha256(stored.ref) not in {promised, None}:
-        return f"{stored.ref} stays: it is not what was archived"
-    return ""
+    return "" if facts.knows(stored) else f"{stored.ref} stays: it was written again since it was archived"
 
 
 async def _note(one: Due, by: str, at: datetime, ledger: Ledger) -> None:
@@ -80,20 +84,19 @@ async def _note(one: Due, by: str, at: datetime, ledger: Ledger) -> None:
         await note(ledger, entry.model_copy(update={"withdrawn": tuple(gone[begin : begin + _KEYS_AN_ENTRY])}))
 
 
-async def _remove(ref: BlobRef, world: Connections) -> str:
+async def _remove(ref: BlobRef, world: Connections) -> None:
     """Remove an object; before a publication goes, nothing may point to it any more."""
     if ref.bucket is Bucket.PUBLISHED and ref.key.endswith(".jpg"):
         capture_id, name = parse_raw_key(ref.key)
         await publication.untell(str(capture_id), name.removesuffix(".jpg"), world.blobs)
     await world.blobs.delete(ref)
-    return ""
 
 
-async def _each(one: Due, deed: Callable[[StoredBlob], Awaitable[str]]) -> dict[BlobRef, str]:
+async def _each(one: Due, deed: Callable[[StoredBlob], Awaitable[None]]) -> None:
     slots = asyncio.Semaphore(_AT_ONCE)
 
-    async def done(stored: StoredBlob) -> tuple[BlobRef, str]:
+    async def done(stored: StoredBlob) -> None:
         async with slots:
-            return stored.ref, await deed(stored)
+            await deed(stored)
 
-    return dict(await asyncio.gather(*map(done, one.objects)))
+    await asyncio.gather(*map(done, one.objects))

@@ -80,7 +80,7 @@ def apply_retention(
 ) -> None:
     """Remove what is due, each drive and class noted in the drive's audit chain first. Meant to run daily; again, it does what is left.
 
-    Before an original goes its SHA-256, as the store knows it, is compared with what was archived.
+    An original stays where its archive object is not there, or where it was written again since it was archived.
 
     Exit code 0: all that was due is gone; 65: some had to stay, each with its sentence.
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from console.archive.restore import known_etags
 from console.retention.rules import DataClass, Rules
 from panoveil.blobs import StoredBlob
 from panoveil.contracts.archive import CaptureArchived, parse_archived
@@ -49,22 +50,27 @@ class Due:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What the ledger knows of a drive: how its captures stand, and what was archived of them."""
+    """What the ledger knows of a drive: how its captures stand, what was archived of them, and the ETags of those originals, by key."""
 
     drive_erased: bool
     states: Mapping[CaptureId, State]
     archived: Mapping[CaptureId, Sequence[CaptureArchived]]
+    etags: Mapping[str, set[str]]
 
     def erased(self, capture_id: CaptureId) -> bool:
         """Say whether a capture, or its drive, was erased."""
         return self.drive_erased or self.states.get(capture_id) is State.ERASED
 
-    def archive_of(self, capture_id: CaptureId, name: str, size: int) -> CaptureArchived | None:
-        """Return an archive that holds a file of this name and size."""
+    def archive_of(self, capture_id: CaptureId, stored: StoredBlob) -> CaptureArchived | None:
+        """Return an archive that holds an original, by name and size."""
         for one in self.archived.get(capture_id, ()):
-            if any((file.name, file.size) == (name, size) for file in one.files):
+            if any((file.name, file.size) == (_name(stored), stored.size) for file in one.files):
                 return one
         return None
+
+    def knows(self, stored: StoredBlob) -> bool:
+        """Say whether an original is the very object that was archived, or that a restore put back."""
+        return stored.etag in self.etags.get(stored.ref.key, ())
 
 
 async def facts_of(drive_id: str, ledger: Ledger) -> Facts:
@@ -73,7 +79,7 @@ async def facts_of(drive_id: str, ledger: Ledger) -> Facts:
     async for one in ledger.messages(drive_id, ARCHIVIST):
         archived[one.capture_id].append(parse_archived(one.message))
     states = {state.capture_id: state.state async for state in ledger.captures(drive_id)}
-    return Facts(await ledger.drive_erased(drive_id), states, archived)
+    return Facts(await ledger.drive_erased(drive_id), states, archived, await known_etags(drive_id, ledger))
 
 
 async def due(drive_id: str, rules: Rules, world: Connections, now: float) -> AsyncIterator[Due]:
@@ -112,8 +118,12 @@ def _judged(stored: StoredBlob, capture_id: CaptureId, facts: Facts) -> tuple[Da
         return _PLACES[stored.ref.bucket][0], stored.written
     if facts.states.get(capture_id) in _NEVER_PUBLISHED:
         return "quarantine", stored.written
-    archived = facts.archive_of(capture_id, stored.ref.key.rsplit("/", 1)[1], stored.size)
+    archived = facts.archive_of(capture_id, stored)
     return None if archived is None else ("raw", max(stored.written, archived.archived_at.timestamp()))
+
+
+def _name(stored: StoredBlob) -> str:
+    return stored.ref.key.rsplit("/", 1)[1]
 
 
 def _capture_of(key: str) -> CaptureId | None:

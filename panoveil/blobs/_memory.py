@@ -73,11 +73,6 @@ class MemoryBlobs:
         self._answer()
         return self.objects.get(ref) == data
 
-    async def sha256(self, ref: BlobRef) -> str | None:
-        """See `Blobs`."""
-        self._answer()
-        return hashlib.sha256(self.objects[ref]).hexdigest() if ref in self.objects else None
-
     async def shelf(self, ref: BlobRef) -> Shelf | None:
         """See `Blobs`."""
         self._answer()

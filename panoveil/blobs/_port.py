@@ -85,10 +85,6 @@ class Blobs(Protocol):
         """
         ...
 
-    async def sha256(self, ref: BlobRef) -> str | None:
-        """Return the object's SHA-256, in hex, as the store knows it without reading the object; None where it knows none."""
-        ...
-
     async def shelf(self, ref: BlobRef) -> Shelf | None:
         """Return how the object is kept and whether it can be read now, or None where there is none."""
         ...

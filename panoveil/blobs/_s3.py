@@ -185,12 +185,6 @@ class S3Blobs:
             return False
         return bool(answer.get("ChecksumSHA256") == await asyncio.to_thread(self._checksum, data))
 
-    async def sha256(self, ref: BlobRef) -> str | None:
-        """See `Blobs`. S3 knows none of an object that was sent in parts, or without one."""
-        answer = await self._head(ref, ChecksumMode="ENABLED")
-        checksum = str(answer.get("ChecksumSHA256", "")) if answer else ""
-        return base64.b64decode(checksum).hex() if checksum and "-" not in checksum else None
-
     def _checksum(self, data: bytes) -> str:
         if len(data) <= self._multipart.above:
             return _base64(_sha256(data))

@@ -41,7 +41,8 @@ class CaptureArchived(_Frozen):
     """Archivist: a capture's frames and manifest lie in one encrypted object, and the store's checksum of it was right.
 
     `index_sha256` is that of the index inside the object; the capture id and it are what the object is sealed for. `key_sha256` is that of the
-    drive's wrapped data key, so that a lost or foreign key can be told.
+    drive's wrapped data key, so that a lost or foreign key can be told. `etags` are those of the originals as they were read: one that has another
+    now was written again since, and is not what was archived.
     """
 
     type: Literal["capture.archived"] = "capture.archived"
@@ -54,6 +55,7 @@ class CaptureArchived(_Frozen):
     index_sha256: Sha256
     key_sha256: Sha256
     files: tuple[ArchivedFile, ...] = Field(min_length=1)
+    etags: dict[Name, str]
     archived_at: AwareDatetime
 
 
@@ -69,6 +71,17 @@ class RestoreRequested(_Frozen):
     by: Name
     requested_at: AwareDatetime
     expected_at: AwareDatetime
+
+
+class CaptureRestored(_Frozen):
+    """Operator: a capture's originals were put back from the archive; `etags` are those that they have since, by name."""
+
+    type: Literal["capture.restored"] = "capture.restored"
+    version: Literal[1] = 1
+    capture_id: str
+    key: str
+    etags: dict[Name, str]
+    restored_at: AwareDatetime
 
 
 def parse_archived(data: bytes) -> CaptureArchived:

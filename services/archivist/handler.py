@@ -12,7 +12,7 @@ from panoveil.contracts.archive import CaptureArchived, StorageClass, parse_arch
 from panoveil.contracts.audit import Archival, AuditedObject
 from panoveil.contracts.errors import Rejected, Unavailable
 from panoveil.contracts.keys import MANIFEST_NAME, BlobRef, Bucket, CaptureId, archive_key, raw_key
-from panoveil.contracts.messages import CaptureManifest, PanoramaPublished, encode, parse_manifest
+from panoveil.contracts.messages import PanoramaPublished, encode, parse_manifest
 from panoveil.contracts.reasons import Reason
 from panoveil.keys import DataKey, DriveKeys
 from panoveil.ledger import Ledger, note
@@ -20,6 +20,14 @@ from services.archivist.bundle import Bundle, pack, unpack
 from services.archivist.seal import seal, unseal
 
 STAGE = "archivist"
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """A file as its manifest promises it and as the store has it: SHA-256, in hex, and ETag."""
+
+    sha256: str
+    etag: str
 
 
 @dataclass(frozen=True)
@@ -39,36 +47,36 @@ async def handle(message: PanoramaPublished, ports: Ports) -> None:
     Nothing is removed here: originals stay until a retention rule says so, and that looks for what is noted at the end of this.
     """
     capture_id = CaptureId.parse(message.capture_id)
-    promised = await _promised(capture_id, ports)
-    if promised is None or await is_archived(capture_id, promised, ports.ledger):
+    originals = await _originals(capture_id, ports)
+    if originals is None or await _is_archived(capture_id, originals, ports.ledger):
         return
-    bundle = await _packed(capture_id, promised, ports)
+    bundle = await _packed(capture_id, originals, ports)
     key = await ports.keys.obtain(capture_id.drive_id)
-    archived = await _put(bundle, key, ports)
+    archived = await _put(bundle, key, {name: original.etag for name, original in originals.items()}, ports)
     await note(ports.ledger, _evidence(capture_id, archived, ports.now()))
     await ports.ledger.finish(capture_id, STAGE, bundle.index_id, encode(archived))
     telemetry.ARCHIVED_CAPTURES.inc()
     telemetry.ARCHIVED_BYTES.inc(archived.size)
 
 
-async def _promised(capture_id: CaptureId, ports: Ports) -> dict[str, str] | None:
-    """Return the SHA-256 of the manifest and of those frames of it that are there, by name; None where all of it expired, archived."""
+async def _originals(capture_id: CaptureId, ports: Ports) -> dict[str, Original] | None:
+    """Return the manifest and those frames of it that are there, by name; None where all of it expired, archived."""
     try:
         text = await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME))
     except Rejected:
         if await archives(capture_id, ports.ledger):
             return None
         raise
-    there = {stored.ref.key async for stored in ports.blobs.list(Bucket.RAW, f"{capture_id}/")}
-    return _hashes(capture_id, parse_manifest(text), there) | {MANIFEST_NAME: hashlib.sha256(text).hexdigest()}
+    there = {stored.ref.key.rsplit("/", 1)[1]: stored.etag async for stored in ports.blobs.list(Bucket.RAW, f"{capture_id}/")}
+    promised = {frame.file: frame.sha256 for frame in parse_manifest(text).frames} | {
+        MANIFEST_NAME: hashlib.sha256(text).hexdigest()
+    }
+    return {name: Original(sha256, there[name]) for name, sha256 in promised.items() if name in there}
 
 
-def _hashes(capture_id: CaptureId, manifest: CaptureManifest, there: set[str]) -> dict[str, str]:
-    return {frame.file: frame.sha256 for frame in manifest.frames if raw_key(capture_id, frame.file).key in there}
-
-
-async def is_archived(capture_id: CaptureId, promised: Mapping[str, str], ledger: Ledger) -> bool:
-    """Say whether one archive object holds all of these files; SHA-256 by name."""
+async def _is_archived(capture_id: CaptureId, originals: Mapping[str, Original], ledger: Ledger) -> bool:
+    """Say whether one archive object holds all of these files."""
+    promised = {name: original.sha256 for name, original in originals.items()}
     for archived in await archives(capture_id, ledger):
         if promised.items() <= {file.name: file.sha256 for file in archived.files}.items():
             return True
@@ -81,8 +89,8 @@ async def archives(capture_id: CaptureId, ledger: Ledger) -> list[CaptureArchive
     return sorted(map(parse_archived, noted), key=lambda archived: len(archived.files), reverse=True)
 
 
-async def _packed(capture_id: CaptureId, promised: Mapping[str, str], ports: Ports) -> Bundle:
-    contents = {name: await _read(raw_key(capture_id, name), digest, ports.blobs) for name, digest in promised.items()}
+async def _packed(capture_id: CaptureId, originals: Mapping[str, Original], ports: Ports) -> Bundle:
+    contents = {name: await _read(raw_key(capture_id, name), one.sha256, ports.blobs) for name, one in originals.items()}
     return await asyncio.to_thread(_measured_pack, str(capture_id), contents)
 
 
@@ -99,7 +107,7 @@ def _measured_pack(capture_id: str, contents: Mapping[str, bytes]) -> Bundle:
         return pack(capture_id, contents)
 
 
-async def _put(bundle: Bundle, key: DataKey, ports: Ports) -> CaptureArchived:
+async def _put(bundle: Bundle, key: DataKey, etags: dict[str, str], ports: Ports) -> CaptureArchived:
     """Put the sealed bundle; `Unavailable` until the store's checksum of it is that of what was sealed here."""
     data = await asyncio.to_thread(_sealed, bundle, key)
     ref = archive_key(bundle.capture_id, bundle.index_id)
@@ -116,6 +124,7 @@ async def _put(bundle: Bundle, key: DataKey, ports: Ports) -> CaptureArchived:
         index_sha256=bundle.index_sha256,
         key_sha256=key.fingerprint,
         files=bundle.files,
+        etags=etags,
         archived_at=ports.now(),
     )
 

@@ -112,13 +112,6 @@ async def test_the_store_tells_by_its_checksum_what_it_holds(blobs: Blobs, size:
     assert not await blobs.holds(FRAME, data + b"x")
 
 
-async def test_the_store_knows_the_sha256_of_what_was_put_whole(blobs: Blobs, request: pytest.FixtureRequest) -> None:
-    assert await blobs.sha256(FRAME) is None
-    await blobs.put(FRAME, b"whole", storage_class=StorageClass.DEEP_ARCHIVE)
-    in_parts = "parts" in request.node.callspec.id
-    assert await blobs.sha256(FRAME) == (None if in_parts else hashlib.sha256(b"whole").hexdigest())
-
-
 async def test_what_lies_in_cold_storage_is_restored_before_it_is_read(blobs: Blobs) -> None:
     assert await blobs.shelf(FRAME) is None
     await blobs.put(FRAME, b"original", storage_class=StorageClass.DEEP_ARCHIVE)
@@ -213,7 +206,6 @@ async def _all_unavailable(store: Blobs) -> None:
         store.put_new(FRAME, b"x"),
         store.holds(FRAME, b"x"),
         store.shelf(FRAME),
-        store.sha256(FRAME),
         store.restore(FRAME, "Bulk", 1),
         store.purge(Bucket.RAW, "dk/"),
         anext(aiter(store.list(Bucket.RAW))),

@@ -134,6 +134,19 @@ async def test_a_run_that_died_after_some_of_it_is_gone_on_with(world: World) ->
     assert await world.run() == (0, 2)
 
 
+async def test_originals_that_were_put_back_but_not_noted_are_put_back_again(world: World) -> None:
+    """S3 gives each object that it encrypts an ETag of its own, so what is not noted may be anything."""
+    await world.run()
+    world.clock.now += timedelta(hours=13)
+    await world.run()
+    await world.blobs.put(raw_key(C1, "front.jpg"), world.files[C1]["front.jpg"][::-1])
+    assert await world.standings() == [Standing.READY, Standing.HOT]
+    assert await world.run() == (0, 1)
+    world.clock.now += timedelta(days=8)
+    await world.blobs.put(raw_key(C1, "front.jpg"), world.files[C1]["front.jpg"][::-1])
+    assert await world.standings() == [Standing.HOT] * 2  # asking the archive for it would cost money, and it is there
+
+
 async def test_an_unknown_drive_or_capture_is_one_sentence(world: World) -> None:
     for scope in (Scope.of("fyn-2026/car9", ()), Scope.of(None, [f"{DRIVE}/000009"])):
         with pytest.raises(Misconfigured, match="is in the ledger"):
@@ -197,7 +210,7 @@ def archived(size: int, storage_class: StorageClass = StorageClass.DEEP_ARCHIVE)
     files = [{"name": f"{number}.jpg", "sha256": "0" * 64, "size": size // 6} for number in range(6)]
     facts = {"capture_id": str(C1), "key": "k", "sha256": "0" * 64, "index_sha256": "0" * 64, "key_sha256": "0" * 64}
     return CaptureArchived.model_validate(
-        {**facts, "size": size, "storage_class": storage_class, "files": files, "archived_at": worlds.NOW}
+        {**facts, "size": size, "storage_class": storage_class, "files": files, "etags": {}, "archived_at": worlds.NOW}
     )
 
 

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from console.archive import restore
+from console.archive.scope import Scope
 from console.audit import verify
 from console.retention.apply import Done, apply, drives, plan
 from console.retention.rules import DEFAULT, Rules, read
@@ -136,7 +138,7 @@ async def test_an_original_that_is_not_what_was_archived_stays_and_is_told(world
     await world.blobs.put(ref, (await world.blobs.get(ref))[::-1])
     world.at += timedelta(days=30)
     (raw, _) = await world.apply(rules)
-    assert raw.problems == (f"{ref} stays: it is not what was archived",)
+    assert raw.problems == (f"{ref} stays: it was written again since it was archived",)
     assert await world.blobs.head(ref) is not None
     assert len(raw.due.objects) == 5
 
@@ -153,11 +155,17 @@ async def test_originals_stay_where_the_archive_object_is_gone(world: World, rul
 async def test_restored_originals_have_all_their_time_again(world: World, rules: Rules) -> None:
     world.at += timedelta(days=30)
     await world.apply(rules)
-    await world.upload(C1)  # as a restore does
+    connections, scope = world.world, Scope.of(None, [str(C1)])
+    wish = restore.Wish("Standard", 7, "operator-4", "a better model", lambda: world.at)
+    await restore.ask(await restore.look(scope, connections, world.keys), wish, connections)
+    world.at += timedelta(seconds=3)
+    await restore.bring_back(await restore.look(scope, connections, world.keys), wish, connections, world.keys)
     world.at += timedelta(days=29)
     assert await world.due(rules) == {}
     world.at += timedelta(days=1)
     assert await world.due(rules) == {"raw": 3}
+    assert [one.problems for one in await world.apply(rules)] == [()]
+    assert not [key for key in await world.there(Bucket.RAW) if str(C1) in key]
 
 
 async def test_what_came_in_after_an_erasure_is_due_at_once(world: World, rules: Rules) -> None:

@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel
 
 from panoveil.contracts import examples
-from panoveil.contracts.archive import RestoreRequested, parse_archived
+from panoveil.contracts.archive import CaptureRestored, RestoreRequested, parse_archived
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import CaptureId, archive_key, parse_raw_key, published_key
 from panoveil.contracts.messages import (
@@ -210,13 +210,26 @@ def test_what_the_ledger_notes_of_an_archived_capture_is_read_and_written_back()
         parse_archived(json.dumps(json.loads(text) | {"version": 2}).encode())
 
 
-def test_a_request_to_restore_is_read_and_written_back() -> None:
-    text = examples.read("capture.restore.1")
-    assert json.loads(encode(RestoreRequested.model_validate_json(text))) == json.loads(text)
+def test_what_the_ledger_notes_of_a_restore_is_read_and_written_back() -> None:
+    kinds: dict[str, type[RestoreRequested | CaptureRestored]] = {
+        "capture.restore.1": RestoreRequested,
+        "capture.restored.1": CaptureRestored,
+    }
+    for name, kind in kinds.items():
+        text = examples.read(name)
+        assert json.loads(encode(kind.model_validate_json(text))) == json.loads(text)
 
 
 def test_the_folder_holds_nothing_unread() -> None:
-    read = {*MESSAGES, "capture.1", "capture.archived.1", "capture.restore.1", "rig.1", "publication.current.1"}
+    read = {
+        *MESSAGES,
+        "capture.1",
+        "capture.archived.1",
+        "capture.restore.1",
+        "capture.restored.1",
+        "rig.1",
+        "publication.current.1",
+    }
     read |= {"uploads.s3_notification.2.1", "uploads.eventbridge.0"}
     audited = {name for name in examples.names() if name.startswith("audit.")}  # test_audit reads them
     assert set(examples.names()) - audited == read
