@@ -25,6 +25,8 @@ class Bucket(StrEnum):
     PUBLISHED = "published"
     QUARANTINE = "quarantine"
     REGISTRY = "registry"
+    ARCHIVE = "archive"
+    KEYS = "keys"
 
 
 class Stream(StrEnum):
@@ -131,6 +133,21 @@ def publication_key(capture_id: str, recipe_id: str) -> BlobRef:
 def current_key(capture_id: str) -> BlobRef:
     """The small JSON that says which of a capture's publications is the current one, for readers without the ledger."""
     return BlobRef(Bucket.PUBLISHED, f"{capture_id}/current.json")
+
+
+def archive_key(capture_id: CaptureId | str, index_id: str) -> BlobRef:
+    """The one encrypted object that holds a capture's originals; `index_id` tells apart what was in the capture at the time."""
+    return BlobRef(Bucket.ARCHIVE, f"{capture_id}/{index_id}.tar.aesgcm")
+
+
+def drive_key(drive_id: str) -> BlobRef:
+    """A drive's data key, wrapped: whoever deletes it has erased what is archived of the drive."""
+    return BlobRef(Bucket.KEYS, f"{drive_id}/data-key")
+
+
+def destroyed_key(drive_id: str) -> BlobRef:
+    """The mark that a drive's data key was destroyed, so that none is made anew."""
+    return BlobRef(Bucket.KEYS, f"{drive_id}/destroyed")
 
 
 def rig_key(rig_id: str) -> BlobRef:

@@ -6,9 +6,11 @@ import pytest
 from pydantic import BaseModel
 
 from panoveil.contracts import examples
+from panoveil.contracts.archive import CaptureRestored, RestoreRequested, parse_archived
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import (
     CaptureId,
+    archive_key,
     catalogue_key,
     parse_raw_key,
     publication_key,
@@ -237,7 +239,35 @@ def test_what_says_which_publication_is_the_current_one_is_read_and_written_back
     assert current.key == published_key(current.capture_id, current.recipe_id).key
 
 
+def test_what_the_ledger_notes_of_an_archived_capture_is_read_and_written_back() -> None:
+    text = examples.read("capture.archived.1")
+    archived = parse_archived(text)
+    assert json.loads(encode(archived)) == json.loads(text)
+    assert archived.key == archive_key(archived.capture_id, archived.index_sha256[:16]).key
+    with pytest.raises(Rejected, match="another version"):
+        parse_archived(json.dumps(json.loads(text) | {"version": 2}).encode())
+
+
+def test_what_the_ledger_notes_of_a_restore_is_read_and_written_back() -> None:
+    kinds: dict[str, type[RestoreRequested | CaptureRestored]] = {
+        "capture.restore.1": RestoreRequested,
+        "capture.restored.1": CaptureRestored,
+    }
+    for name, kind in kinds.items():
+        text = examples.read(name)
+        assert json.loads(encode(kind.model_validate_json(text))) == json.loads(text)
+
+
 def test_the_folder_holds_nothing_unread() -> None:
-    read = {*MESSAGES, "capture.1", "rig.1", "uploads.s3_notification.2.1", "uploads.eventbridge.0", "publication.current.1"}
+    read = {
+        *MESSAGES,
+        "capture.1",
+        "capture.archived.1",
+        "capture.restore.1",
+        "capture.restored.1",
+        "rig.1",
+        "publication.current.1",
+    }
+    read |= {"uploads.s3_notification.2.1", "uploads.eventbridge.0"}
     audited = {name for name in examples.names() if name.startswith("audit.")}  # test_audit reads them
     assert set(examples.names()) - audited == read

@@ -381,12 +381,10 @@ class CrashingBlobs(MemoryBlobs):
 
     crashes = True
 
-    async def put(
-        self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream", *, sha256: str | None = None
-    ) -> StoredBlob:
+    async def put(self, ref: BlobRef, data: bytes, *arguments: Any, **more: Any) -> StoredBlob:
         if self.crashes and ref.key.endswith(".json"):
             raise Crash
-        return await super().put(ref, data, content_type, sha256=sha256)
+        return await super().put(ref, data, *arguments, **more)
 
 
 class CrashingLedger(MemoryLedger):
