@@ -16,8 +16,8 @@ from console import audit as audits
 from console import pictures
 from console import preflight as preflights
 from console import status as statuses
-from console.catalogue.cli import catalogue
 from console.archive.cli import erase, restore
+from console.catalogue.cli import catalogue
 from console.demo import drives, run, summary
 from console.demo.progress import view
 from console.evaluate import result as results
