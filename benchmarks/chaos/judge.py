@@ -9,7 +9,7 @@ from console.demo.run import Drive
 from panoveil.blobs import Blobs
 from panoveil.contracts.audit import Publication
 from panoveil.contracts.keys import Bucket
-from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, decode
+from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, outcome
 from panoveil.ledger import ENDS, AuditEntry, Ledger, State
 
 _DECISIONS = frozenset({"publication", "hold"})
@@ -69,14 +69,14 @@ def _by_capture(told: Iterable[bytes]) -> defaultdict[str, set[bytes]]:
     """Return what was told of each capture: the same told again counts once."""
     found: defaultdict[str, set[bytes]] = defaultdict(set)
     for data in told:
-        message = decode(data)
-        assert isinstance(message, PanoramaPublished | PanoramaHeld)
+        message = outcome(data)
+        assert message is not None
         found[message.capture_id].add(data)
     return found
 
 
 def _is_told(messages: Iterable[bytes], state: State) -> bool:
-    return any(isinstance(decode(data), _MESSAGE[state]) for data in messages)
+    return any(isinstance(outcome(data), _MESSAGE[state]) for data in messages)
 
 
 def _looked_through(entries: Iterable[AuditEntry]) -> set[str]:

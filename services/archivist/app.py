@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from panoveil import telemetry
 from panoveil.contracts.errors import Misconfigured, Rejected, Unavailable
-from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, decode
+from panoveil.contracts.messages import PanoramaPublished, outcome
 from panoveil.contracts.reasons import Reason
 from panoveil.keys import KmsDriveKeys
 from panoveil.runtime import Connections, serve
@@ -35,12 +35,10 @@ async def main(settings: ArchivistSettings) -> None:
 
 def _publication(data: bytes) -> PanoramaPublished | None:
     """Read a message, None of a panorama that is held: its originals wait for a person; or raise `Rejected(UNKNOWN_MESSAGE)`."""
-    message = decode(data)
-    if isinstance(message, PanoramaHeld):
-        return None
-    if not isinstance(message, PanoramaPublished):
-        raise Rejected(Reason.UNKNOWN_MESSAGE, f"the archivist works on panorama.published, not on {message.type}")
-    return message
+    message = outcome(data)
+    if message is None:
+        raise Rejected(Reason.UNKNOWN_MESSAGE, "the archivist works on panorama.published, not on other messages")
+    return message if isinstance(message, PanoramaPublished) else None
 
 
 async def counted(message: PanoramaPublished, ports: Ports) -> None:

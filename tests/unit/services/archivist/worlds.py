@@ -33,7 +33,7 @@ def manifest(capture_id: CaptureId, frames: Mapping[str, bytes] = FRAMES) -> byt
 
 
 def published(capture_id: CaptureId, **changes: Any) -> PanoramaPublished:
-    message = decode(examples.read("panorama.published.1"))
+    message = decode(examples.read("panorama.published.2"))
     assert isinstance(message, PanoramaPublished)
     return message.model_copy(update={"capture_id": str(capture_id), **changes})
 
