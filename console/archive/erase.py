@@ -17,7 +17,7 @@ from console.audit import standing
 from panoveil.blobs import StoredBlob
 from panoveil.contracts.audit import Erasure
 from panoveil.contracts.errors import Unavailable
-from panoveil.contracts.keys import Bucket, CaptureId
+from panoveil.contracts.keys import Bucket, CaptureId, catalogue_key
 from panoveil.contracts.reasons import Reason
 from panoveil.keys import DriveKeys
 from panoveil.ledger import Ledger, State, note
@@ -113,8 +113,10 @@ async def _mark(captures: Sequence[CaptureId], scope: Scope, wish: Wish, ledger:
 
 
 def _places(scope: Scope) -> list[tuple[Bucket, str]]:
+    """Everything of theirs; and their drives' catalogues, which tell of them: whoever published one publishes it again."""
     whose = [scope.drive] if scope.drive else [str(capture) for capture in scope.captures]
-    return [(bucket, f"{before}{name}/") for name in whose for bucket, before in _PREFIXES.items()]
+    catalogues = [(Bucket.PUBLISHED, catalogue_key(drive, "").key) for drive in scope.drives]
+    return [(bucket, f"{before}{name}/") for name in whose for bucket, before in _PREFIXES.items()] + catalogues
 
 
 async def _purge(scope: Scope, world: Connections) -> dict[Bucket, list[str]]:
