@@ -8,7 +8,7 @@ PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS
 ARGS ?=
 PROMETHEUS := $(if $(shell command -v prometheus),,.panoveil/prometheus/usr/bin/prometheus)
 
-.PHONY: help setup demo kinesis prometheus test check lint types imports templates images fmt clean
+.PHONY: help setup demo kinesis prometheus chromium test check lint types imports templates images fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -51,6 +51,11 @@ prometheus: $(PROMETHEUS) ## Install Debian's Prometheus below .panoveil, withou
 	cd .panoveil/prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
 	@touch $@
 
+CHROMIUM := command -v chromium chromium-browser google-chrome
+
+chromium: ## Install Debian's Chromium (as root) where no browser is; the viewer's tests then run that skip without one
+	@$(CHROMIUM) >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+
 test: setup ## Run the whole suite, real servers included
 	$(RUN)/pytest $(ARGS)
 
@@ -70,8 +75,8 @@ imports: setup ## import-linter: the layers of the house
 templates: setup ## checkov over the CloudFormation templates, in an environment of its own
 	$(UV) tool run --quiet checkov==3.3.30 --directory k8s-or-ecs/cloudformation --framework cloudformation --skip-download --compact --quiet
 
-images: ## Build the services' images with the Docker daemon at hand (panoveil/ingest, panoveil/stitcher, panoveil/anonymizer)
-	@for service in ingest stitcher anonymizer; do \
+images: ## Build the services' images with the Docker daemon at hand (panoveil/ingest, panoveil/stitcher, panoveil/anonymizer, panoveil/archivist)
+	@for service in ingest stitcher anonymizer archivist; do \
 	  docker build --quiet --network host --build-arg SERVICE=$$service --tag panoveil/$$service:latest \
 	    --file k8s-or-ecs/images/Dockerfile . || exit 1; \
 	done

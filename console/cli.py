@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import signal
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,8 @@ from console import audit as audits
 from console import pictures
 from console import preflight as preflights
 from console import status as statuses
+from console.archive.cli import erase, restore
+from console.catalogue.cli import catalogue
 from console.demo import drives, run, summary
 from console.demo.progress import view
 from console.evaluate import result as results
@@ -30,8 +33,10 @@ from console.observe.prometheus import require
 from console.quarantine.cli import quarantine_app
 from console.recipes.cli import recipes_app
 from console.replay.cli import replay
+from console.retention.cli import retention_app
 from console.rigs.cli import rig_app
 from console.stack import stack as stacks
+from console.viewer.cli import view as view_drive
 from panoveil.contracts.recipe import Obfuscator
 from panoveil.detection.views import PlanName
 
@@ -43,8 +48,13 @@ app = typer.Typer(
 app.add_typer(rig_app, name="rig")
 app.add_typer(quarantine_app, name="quarantine")
 app.add_typer(recipes_app, name="recipes")
+app.add_typer(retention_app, name="retention")
 app.command("replay")(replay)
 app.command("metrics")(metrics)
+app.command("view")(view_drive)
+app.command("catalogue")(catalogue)
+app.command("restore")(restore)
+app.command("erase")(erase)
 audit_app = typer.Typer(
     no_args_is_help=True, help="The chain of evidence of a drive: who decided what, on which bytes, with which models."
 )
@@ -91,6 +101,9 @@ def demo(
     width: Annotated[int, typer.Option(min=1024, max=16384, help="Panorama width in pixels.")] = 4096,
     defects: Annotated[bool, typer.Option(help="Spoil some captures, to see them quarantined.")] = False,
     seed: Annotated[int, typer.Option(help="The same seed drives the same street.")] = 1,
+    archive: Annotated[
+        bool, typer.Option(help="Run the archivist too: originals of what is published go into the archive.")
+    ] = False,
     out: Annotated[Path, typer.Option(help="Where pictures and logs go.")] = stacks.STATE / "demo",
     patience: Annotated[float, typer.Option(help="Seconds after which the demo gives up.")] = 1800.0,
     as_json: Annotated[bool, typer.Option("--json", help="End with the summary as one JSON line on standard output.")] = False,
@@ -110,6 +123,7 @@ def demo(
     Examples:
         panoveil demo
         panoveil demo --captures 4 --width 2048 --defects
+        panoveil demo --captures 4 --width 2048 --archive
         panoveil demo --world ~/panoramas --width 8192
         panoveil demo --drive ~/drives/monday --width 8192 --json
         panoveil demo --defects --observe
@@ -122,7 +136,7 @@ def demo(
     try:
         chosen = drives.choose(drives.Wish(world, drive, captures, width, defects, seed), folder, showing)
         watched = run.Watched(looking_on(folder, showing, console)) if observe else None
-        result = asyncio.run(run.run(chosen, folder, showing, patience, watched))
+        result = asyncio.run(run.run(chosen, folder, showing, patience, watched, archive=archive))
     finally:
         showing.close()
     summary.show(result, console)
@@ -246,23 +260,28 @@ def _show_evaluation(result: Simulated | Result, drawn: Path | None, *, as_json:
 def up(
     out: Annotated[Path, typer.Option(help="Where the logs go.")] = stacks.STATE / "up",
     observe: Annotated[bool, typer.Option(help="Run Prometheus beside it, with the alert rules.")] = False,
+    archive: Annotated[
+        bool, typer.Option(help="Run the archivist too: originals of what is published go into the archive.")
+    ] = False,
 ) -> None:
     """Run emulator, Triton and services until Ctrl-C or SIGTERM, so that other commands (status, the agent) find them.
 
     Examples:
         panoveil up
+        panoveil up --archive
         panoveil up --observe
     """
     if observe:
         require()
+    services = (*stacks.SERVICES, stacks.ARCHIVIST) if archive else stacks.SERVICES
     with contextlib.suppress(asyncio.CancelledError):
-        asyncio.run(_up(out, Ports() if observe else None))
+        asyncio.run(_up(out, services, Ports() if observe else None))
 
 
-async def _up(folder: Path, ports: Ports | None) -> None:
+async def _up(folder: Path, services: Sequence[str], ports: Ports | None) -> None:
     _cancelled_by_signals()
     async with contextlib.AsyncExitStack() as opened:
-        stack = await opened.enter_async_context(stacks.running(folder, ports.for_commands if ports else {}))
+        stack = await opened.enter_async_context(stacks.running(folder, ports.for_commands if ports else {}, services))
         _OUT.print(
             f"Running. `panoveil status` finds it; another shell does after: set -a; . {stacks.ENVIRONMENT_FILE}", soft_wrap=True
         )

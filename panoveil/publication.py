@@ -14,7 +14,7 @@ from panoveil.blobs import Blobs
 from panoveil.contracts.audit import Flip
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, CaptureId, current_key, publication_key
-from panoveil.contracts.messages import CurrentPublication, PanoramaPublished, PanoramaStitched, decode, encode
+from panoveil.contracts.messages import CurrentPublication, PanoramaPublished, PanoramaStitched, decode, encode, outcome
 from panoveil.contracts.reasons import Reason
 from panoveil.ledger import Ledger, Pointer, note
 
@@ -32,7 +32,7 @@ class Decision:
 async def published(capture_id: CaptureId, recipe_id: str, blobs: Blobs) -> PanoramaPublished:
     """Return what lies in the published bucket of a capture and recipe; `Rejected(OBJECT_GONE)` where nothing does."""
     ref = publication_key(str(capture_id), recipe_id)
-    found = decode(await blobs.get(ref))
+    found = outcome(await blobs.get(ref))
     if not isinstance(found, PanoramaPublished):
         raise Rejected(Reason.UNKNOWN_MESSAGE, f"{ref} is no publication")
     return found

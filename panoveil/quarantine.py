@@ -18,13 +18,19 @@ from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, quaranti
 from panoveil.ledger import NO_DRIVE, Fate, Ledger, QuarantineEntry, State
 from panoveil.streams import Outgoing, Record, RecordSink
 
-CONSUMES = {"ingest": Stream.UPLOADS, "stitcher": Stream.CAPTURES, "anonymizer": Stream.PANORAMAS}
+CONSUMES = {
+    "ingest": Stream.UPLOADS,
+    "stitcher": Stream.CAPTURES,
+    "anonymizer": Stream.PANORAMAS,
+    "archivist": Stream.PUBLICATIONS,
+}
 """The stream each service works off, so where its records are sent again."""
 
 BEFORE = {
     "ingest": frozenset({State.RECEIVING, State.QUARANTINED}),
     "stitcher": frozenset({State.RECEIVING, State.READY, State.QUARANTINED}),
     "anonymizer": frozenset({State.RECEIVING, State.READY, State.STITCHED, State.QUARANTINED}),
+    "archivist": frozenset(),
 }
 """States of captures that have not left the service behind: a bad record of an earlier time cannot take others back."""
 

@@ -13,7 +13,10 @@ from typing import Any
 
 from panoveil import telemetry
 from panoveil.blobs import Blobs, S3Blobs, provision_buckets
-from panoveil.contracts.errors import PanoveilError
+from panoveil.contracts.errors import PanoveilError, Rejected
+from panoveil.contracts.keys import CaptureId
+from panoveil.contracts.reasons import Reason
+from panoveil.keys import provision_wrapping_key
 from panoveil.ledger import DynamoLedger, Ledger, provision_table
 from panoveil.quarantine import CONSUMES, Failure, put_record
 from panoveil.settings import Settings
@@ -55,8 +58,9 @@ async def connect(settings: Settings) -> AsyncIterator[Connections]:
 
 
 def provision(settings: Settings) -> None:
-    """Create the buckets, the table, the streams and the consumers' lease tables that do not exist yet."""
+    """Create the buckets, the wrapping key, the table, the streams and the consumers' lease tables that do not exist yet."""
     provision_buckets(settings.buckets, settings.region, settings.endpoint_url)
+    provision_wrapping_key(settings.wrapping_alias, settings.region, settings.endpoint_url)
     provision_table(settings.table, settings.region, settings.endpoint_url)
     provision_streams(dict.fromkeys(settings.streams.values(), _SHARDS), settings.region, settings.endpoint_url)
     for service, stream in CONSUMES.items():
@@ -85,10 +89,34 @@ async def serve(service: str, settings: Settings, opened: Callable[[Connections]
     telemetry.prepare(service)
     telemetry.serve(settings.metrics_host, settings.metrics_port)
     async with connect(settings) as connections, opened(connections) as handler:
-        consumer = Consumer(service, KclSource(_kcl(service, settings)), handler, Quarantine(service, connections))
+        living = unless_erased(handler, connections.ledger)
+        consumer = Consumer(service, KclSource(_kcl(service, settings)), living, Quarantine(service, connections))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, consumer.stop)
         await consumer.run()
+
+
+def unless_erased(handler: Handler, ledger: Ledger) -> Handler:
+    """Return the handler, but records of captures that were erased pass it by, and are not put away either."""
+
+    async def living(record: Record) -> None:
+        try:
+            capture_id = CaptureId.parse(record.partition_key)
+        except Rejected:
+            await handler(record)
+            return
+        if not await ledger.erased(capture_id):
+            await _unless_erased_meanwhile(handler, record)
+
+    return living
+
+
+async def _unless_erased_meanwhile(handler: Handler, record: Record) -> None:
+    try:
+        await handler(record)
+    except Rejected as error:
+        if error.reason != Reason.ERASED:
+            raise
 
 
 def _kcl(service: str, settings: Settings) -> KclConfig:

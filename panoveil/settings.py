@@ -27,6 +27,10 @@ class Settings(BaseSettings):
     )
     retrieval: Retrieval = Field(default="polling", description="polling, or fanout (low latency, billed per consumer and shard)")
     max_in_flight: int = Field(default=4, ge=1, le=1000, description="records worked on at once")
+    wrapping_key: str | None = Field(
+        default=None,
+        description="id, ARN or alias of the KMS key that wraps the drives' data keys; unset: alias/NAMESPACE-wrapping",
+    )
     log_level: str = "INFO"
 
     def bucket(self, role: Bucket) -> str:
@@ -50,6 +54,11 @@ class Settings(BaseSettings):
     def streams(self) -> dict[Stream, str]:
         """Every stream's real name."""
         return {role: self.stream(role) for role in Stream}
+
+    @property
+    def wrapping_alias(self) -> str:
+        """Return the KMS key that wraps the drives' data keys."""
+        return self.wrapping_key or f"alias/{self.namespace}-wrapping"
 
     @property
     def table(self) -> str:

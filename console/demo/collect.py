@@ -6,23 +6,26 @@ from pathlib import Path
 
 from console.demo.summary import Truth
 from panoveil.blobs import Blobs
-from panoveil.contracts.keys import BlobRef, Bucket
-from panoveil.contracts.messages import CurrentPublication, PanoramaPublished
+from panoveil.contracts.keys import BlobRef, Bucket, suffix
+from panoveil.contracts.messages import CurrentPublication, PanoramaPublished, outcome
 from simulator.truth import read_truth, score
 
 
 async def collect_publications(drive_id: str, blobs: Blobs, folder: Path) -> dict[str, PanoramaPublished]:
-    """Save every current publication of the drive as `<capture>.jpg` and `.json`; return the publications by capture name."""
+    """Save every current publication of the drive as `<capture>.jpg`, `.json` and what was made of it; return the publications by capture name."""
     folder.mkdir(parents=True, exist_ok=True)
     found: dict[str, PanoramaPublished] = {}
     async for blob in blobs.list(Bucket.PUBLISHED, f"{drive_id}/"):
         if blob.ref.key.endswith("/current.json"):
             current = CurrentPublication.model_validate_json(await blobs.get(blob.ref))
             data = await blobs.get(BlobRef(Bucket.PUBLISHED, current.publication))
-            publication = PanoramaPublished.model_validate_json(data)
+            publication = outcome(data)
+            assert isinstance(publication, PanoramaPublished)
             name = publication.capture_id.rsplit("/", 1)[1]
             (folder / f"{name}.json").write_bytes(data)
-            (folder / f"{name}.jpg").write_bytes(await blobs.get(BlobRef(Bucket.PUBLISHED, publication.key)))
+            for key in (publication.key, *(made.key for made in publication.derivatives)):
+                path = folder / f"{name}{suffix(key)}"
+                path.write_bytes(await blobs.get(BlobRef(Bucket.PUBLISHED, key)))
             found[name] = publication
     return found
 

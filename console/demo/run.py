@@ -21,10 +21,12 @@ from console.observe.prometheus import Prometheus
 from console.rigs.registry import put_rig
 from console.stack import stack as stacks
 from console.stack.processes import Process
+from panoveil.contracts.archive import CaptureArchived, parse_archived
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.rig import Rig
-from panoveil.ledger import ENDS, CaptureState
+from panoveil.ledger import ENDS, CaptureState, State
 from panoveil.runtime import Connections, connect
+from services.archivist import handler as archivist
 
 _LOOK_EVERY = 0.5
 _INCOMPLETE_AFTER = 90.0
@@ -48,11 +50,17 @@ class Watched:
     ports: Ports = field(default_factory=Ports)
 
 
-async def run(drive: Drive, folder: Path, view: View, patience: float, watched: Watched | None = None) -> Summary:
-    """Send the drive through a pipeline started for it; published panoramas go to `folder/published`, logs to `folder/logs`."""
-    view.say("Starting the emulator, Triton and three services on loopback")
+async def run(
+    drive: Drive, folder: Path, view: View, patience: float, watched: Watched | None = None, *, archive: bool = False
+) -> Summary:
+    """Send the drive through a pipeline started for it; published panoramas go to `folder/published`, logs to `folder/logs`.
+
+    With `archive` the originals of what is published go into the archive, and that is waited for.
+    """
+    view.say("Starting the emulator, Triton and the services on loopback")
+    services = (*stacks.SERVICES, stacks.ARCHIVIST) if archive else stacks.SERVICES
     async with contextlib.AsyncExitStack() as opened:
-        stack = await opened.enter_async_context(stacks.running(folder / "logs", _environment(drive, watched)))
+        stack = await opened.enter_async_context(stacks.running(folder / "logs", _environment(drive, watched), services))
         world = await opened.enter_async_context(connect(stack.settings))
         observed = await opened.enter_async_context(beside.observed(stack, watched.ports)) if watched else None
         if observed:
@@ -63,6 +71,7 @@ async def run(drive: Drive, folder: Path, view: View, patience: float, watched: 
         agent = _start_agent(drive, stack, watched)
         try:
             states = await _watch(drive, agent, stack, world, view, began + patience)
+            archived = await _archived(drive, states, stack, world, began + patience) if archive else None
         finally:
             agent.stop(5.0)
         seconds = time.monotonic() - began
@@ -74,7 +83,7 @@ async def run(drive: Drive, folder: Path, view: View, patience: float, watched: 
         view.say("Stopping everything")
     truth = truth_covered(drive.folder / "truth.jsonl", published)
     left_behind = skipped(agent.log)
-    return Summary(drive.captures, left_behind, states, seconds, cpu, steps, truth, folder / "published")
+    return Summary(drive.captures, left_behind, states, seconds, cpu, steps, truth, folder / "published", archived)
 
 
 def _environment(drive: Drive, watched: Watched | None) -> Mapping[str, str]:
@@ -115,6 +124,19 @@ async def _watch(
             return states
         stack.require_running()
         _require_uploading(agent)
+        await asyncio.sleep(_LOOK_EVERY)
+
+
+async def _archived(
+    drive: Drive, states: list[CaptureState], stack: stacks.Stack, world: Connections, deadline: float
+) -> list[CaptureArchived]:
+    """Return what lies in the archive once that is all that was published, or as it is when time is up."""
+    wanted = sum(state.state is State.PUBLISHED for state in states)
+    while True:
+        found = [parse_archived(one.message) async for one in world.ledger.messages(drive.drive_id, archivist.STAGE)]
+        if len(found) >= wanted or time.monotonic() > deadline:
+            return found
+        stack.require_running()
         await asyncio.sleep(_LOOK_EVERY)
 
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from console.status import mean_score
+from panoveil.contracts.archive import CaptureArchived
 from panoveil.contracts.reasons import ADVICE, Reason
 from panoveil.ledger import ENDS, CaptureState, State
 
@@ -52,6 +53,7 @@ class Summary:
     step_seconds: Mapping[str, float]
     truth: Truth
     pictures: Path
+    archived: Sequence[CaptureArchived] | None = None
 
     def count(self, state: State) -> int:
         """Captures that ended so."""
@@ -84,6 +86,11 @@ class Summary:
         panoramas = max(1, self.count(State.PUBLISHED) + self.count(State.HELD))
         return {name: round(seconds / panoramas, 2) for name, seconds in self.cpu_seconds.items()}
 
+    @property
+    def archived_bytes(self) -> int:
+        """Bytes of the archive objects."""
+        return sum(one.size for one in self.archived or ())
+
     def as_json(self) -> dict[str, Any]:
         """The keys programs rely on."""
         return {
@@ -101,6 +108,7 @@ class Summary:
             "step_seconds": {name: round(seconds, 3) for name, seconds in self.step_seconds.items()},
             "truth": {"objects": self.truth.objects, "covered": self.truth.covered, "by_height": self.truth.by_height},
             "pictures": str(self.pictures),
+            **({} if self.archived is None else {"archived": len(self.archived), "archived_bytes": self.archived_bytes}),
         }
 
 
@@ -117,6 +125,8 @@ def show(summary: Summary, console: Console) -> None:
     console.print(f"Truth: {summary.truth.covered} of {summary.truth.objects} objects are obfuscated to 90 % or more. By height:")
     for name, (objects, covered) in summary.truth.by_height.items():
         console.print(f"  {name:<16}{covered:>4} of {objects:>4}")
+    if summary.archived is not None:
+        console.print(f"Archive: {len(summary.archived)} captures in cold storage, {summary.archived_bytes / 1e6:.1f} MB.")
     console.print(f"Pictures: {summary.pictures}", soft_wrap=True)
 
 

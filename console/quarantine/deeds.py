@@ -11,6 +11,7 @@ from panoveil import quarantine
 from panoveil.contracts.audit import QuarantineDecision
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, raw_key
+from panoveil.contracts.reasons import Reason
 from panoveil.ledger import QuarantineEntry, SeenObject, State, note
 from panoveil.runtime import Connections
 from panoveil.streams import Outgoing, Record
@@ -56,6 +57,8 @@ def redrive(world: Connections, raw_bucket: str, operator: Operator) -> Deed:
     """Return what sends an entry again: its record, or where there is none what the ledger saw of its capture. Twice does no harm."""
 
     async def redriven(entry: QuarantineEntry) -> QuarantineEntry:
+        if entry.capture_id is not None and await world.ledger.erased(entry.capture_id):
+            raise Rejected(Reason.ERASED, f"{entry.capture_id} was erased: nothing of it is worked on any more")
         if not await quarantine.redrive_record(entry, world.blobs, world.sink):
             await _announce_again(CaptureId.parse(entry.partition_key), world, raw_bucket, operator.now())
         return await quarantine.change(world.ledger, entry, quarantine.redriven(operator.by, operator.now().timestamp()))

@@ -12,7 +12,7 @@ from panoveil.ledger import FAR_FUTURE, NO_DRIVE, CaptureState, Fate, Ledger, Qu
 
 _AGO = re.compile(r"(\d+)([smhdw])")
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
-_GOOD_ENDS = frozenset({State.PUBLISHED, State.HELD})
+_GOOD_ENDS = frozenset({State.PUBLISHED, State.HELD, State.ERASED})
 
 
 @dataclass(frozen=True, slots=True)

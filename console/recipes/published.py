@@ -7,7 +7,7 @@ from typing import Any
 
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.keys import CaptureId
-from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, decode
+from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, outcome
 from panoveil.ledger import Ledger, Pointer
 
 STAGE = "anonymizer"
@@ -33,9 +33,8 @@ async def read(drive_id: str, ledger: Ledger) -> Drive:
     async for pointer in ledger.pointers(drive_id):
         drive.pointers[pointer.capture_id] = pointer
     async for one in ledger.messages(drive_id, STAGE):
-        message = decode(one.message)
-        if isinstance(message, PanoramaPublished | PanoramaHeld):
-            drive.outcomes.setdefault(one.recipe_id, {})[one.capture_id] = message
+        if (found := outcome(one.message)) is not None:
+            drive.outcomes.setdefault(one.recipe_id, {})[one.capture_id] = found
     return drive
 
 

@@ -12,6 +12,8 @@ def advice(stage: str, capture_id: str, reason: str, detail: str) -> str:
     again = f"`panoveil replay --stage stitcher --capture {capture_id}`"
     if stage == "anonymizer" and reason in {Reason.OBJECT_GONE, Reason.HASH_MISMATCH, Reason.CORRUPT_PANORAMA}:
         return f"The stitched panorama is no longer kept, or damaged: {again} makes it anew from the sealed originals."
+    if reason == Reason.NOT_RESTORED:
+        return f"Bring them back, then run this command again: `panoveil restore --capture {capture_id}`."
     if reason == Reason.OBJECT_GONE:
         restore = "restore the archived originals" if "archived" in detail else "upload the capture's originals again"
         return f"The sealed originals are not there: {restore}, then run this command again."

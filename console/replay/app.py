@@ -18,7 +18,7 @@ from console.recipes.document import Recipes
 from console.replay import inputs
 from console.replay.advice import nothing_known
 from console.replay.inputs import Stage
-from console.replay.redo import Anonymizing, Operator, Outcome, Redo, Stitching
+from console.replay.redo import Anonymizing, Operator, Outcome, Redo, Stitching, unless_erased
 from console.replay.report import Event, Found, Listener
 from console.replay.scope import Scope
 from console.replay.source import LedgerSource, Pace
@@ -230,10 +230,10 @@ async def opened(wish: Wish, world: Connections) -> AsyncIterator[Redo]:
         ports = anonymizer.Ports(world.blobs, world.ledger, world.sink, detector, recipe, fills_gaps=False)
         anonymizing = Anonymizing(ports, wish.operator)
         if wish.stage == "anonymizer":
-            yield anonymizing.look if wish.dry_run else anonymizing
+            yield unless_erased(anonymizing.look if wish.dry_run else anonymizing, world.ledger)
             return
         async with _stitching(wish, world, anonymizing) as stitching:
-            yield stitching.look if wish.dry_run else stitching
+            yield unless_erased(stitching.look if wish.dry_run else stitching, world.ledger)
 
 
 @contextlib.asynccontextmanager

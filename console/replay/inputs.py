@@ -7,7 +7,7 @@ from typing import Literal, TypeVar
 
 from console.replay.scope import Scope
 from panoveil.contracts.keys import CaptureId
-from panoveil.contracts.messages import CaptureReady, PanoramaPublished, PanoramaStitched, decode
+from panoveil.contracts.messages import CaptureReady, PanoramaPublished, PanoramaStitched, decode, outcome
 from panoveil.ledger import Finished, Ledger
 from panoveil.streams import Record
 from services.anonymizer.app import stitched
@@ -60,8 +60,8 @@ async def _current_stitches(drive_id: str, ledger: Ledger) -> Mapping[CaptureId,
     pointers = {pointer.capture_id: pointer.recipe_id async for pointer in ledger.pointers(drive_id)}
     behind: dict[CaptureId, str] = {}
     async for one in ledger.messages(drive_id, "anonymizer"):
-        if pointers.get(one.capture_id) == one.recipe_id and isinstance(message := decode(one.message), PanoramaPublished):
-            behind[one.capture_id] = message.stitch_recipe_id
+        if pointers.get(one.capture_id) == one.recipe_id and isinstance(found := outcome(one.message), PanoramaPublished):
+            behind[one.capture_id] = found.stitch_recipe_id
     return behind
 
 

@@ -14,12 +14,13 @@ from panoveil import publication
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream
-from panoveil.contracts.messages import CaptureReady, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
+from panoveil.contracts.messages import CaptureReady, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode, outcome
 from panoveil.contracts.reasons import Reason
 from panoveil.ledger import Ledger
 from panoveil.streams import Outgoing
 from services.anonymizer import handler as anonymizer
 from services.anonymizer.app import stitched
+from services.archivist.handler import STAGE as ARCHIVIST
 from services.stitcher import handler as stitcher
 
 Kind = Literal["redone", "skipped", "held", "failed"]
@@ -93,8 +94,7 @@ class Anonymizing:
         """Return what came of a panorama under this recipe, None where it was never worked on."""
         recipe = await anonymizer.recipe_for(message, self.ports)
         done = await self.ports.ledger.finished(CaptureId.parse(message.capture_id), anonymizer.STAGE, recipe.recipe_id)
-        outcome = None if done is None else decode(done)
-        return outcome if isinstance(outcome, PanoramaPublished | PanoramaHeld) else None
+        return None if done is None else outcome(done)
 
 
 @dataclass(frozen=True)
@@ -111,9 +111,21 @@ class Stitching:
         ledger = self.ports.ledger
         if await self._is_needed_again(message):
             ledger = cast("Ledger", _Forgetful(ledger, stitcher.STAGE))
-        await stitcher.handle(message, replace(self.ports, sink=link, ledger=ledger))
+        try:
+            await stitcher.handle(message, replace(self.ports, sink=link, ledger=ledger))
+        except Rejected as error:
+            raise await self._told(message.capture_id, error) from error
         assert link.outcome is not None, "a handler that returns has told"
         return link.outcome
+
+    async def _told(self, capture_id: str, error: Rejected) -> Rejected:
+        """Say of originals that are gone whether they lie in the archive."""
+        archived = self.ports.ledger.messages(
+            CaptureId.parse(capture_id).drive_id, ARCHIVIST, CaptureId.parse(capture_id).capture
+        )
+        if error.reason != Reason.OBJECT_GONE or await anext(archived, None) is None:
+            return error
+        return Rejected(Reason.NOT_RESTORED, f"the originals of {capture_id} lie in the archive and are not restored yet")
 
     async def look(self, data: bytes) -> Outcome:
         """Say what would come of it, as far as that is known."""
@@ -132,6 +144,18 @@ class Stitching:
         recipe = await stitcher.recipe_for(message, self.ports)
         done = await self.ports.ledger.finished(CaptureId.parse(message.capture_id), stitcher.STAGE, recipe.recipe_id)
         return None if done is None else stitched(done)
+
+
+def unless_erased(redo: Redo, ledger: Ledger) -> Redo:
+    """Return what redoes a message, but refuses one of a capture that was erased: `Rejected(ERASED)`."""
+
+    async def living(data: bytes) -> Outcome:
+        capture_id = CaptureId.parse(decode(data).capture_id)
+        if await ledger.erased(capture_id):
+            raise Rejected(Reason.ERASED, f"{capture_id} was erased: nothing of it is worked on any more")
+        return await redo(data)
+
+    return living
 
 
 def _ready(data: bytes) -> CaptureReady:

@@ -23,6 +23,8 @@ TRITON_VENV = HOME / ".venv-triton"
 STATE = HOME / ".panoveil"
 ENVIRONMENT_FILE = STATE / "stack.env"
 SERVICES = ("ingest", "stitcher", "anonymizer")
+ARCHIVIST = "archivist"
+"""Runs where it is asked for: on a laptop originals may stay where they are, and each service costs a Java runtime."""
 _OWNER = "PANOVEIL_STACK_PID"
 _DRAIN_SECONDS = 25.0
 _SERVER_SECONDS = 8.0
@@ -71,10 +73,12 @@ async def running(folder: Path, extra: Mapping[str, str], services: Iterable[str
         processes["triton"] = start_triton(server, folder)
         environment = _environment(url, server) | dict(extra)
         closing.enter_context(environ(environment))
-        stack = Stack(folder, environment, processes, {name: _metrics_url(free_port()) for name in SERVICES}, server)
+        started = tuple(services)
+        urls = {name: _metrics_url(free_port()) for name in dict.fromkeys((*SERVICES, *started))}
+        stack = Stack(folder, environment, processes, urls, server)
         await asyncio.to_thread(provision, stack.settings)
-        for name in services:
-            _start_service(stack, name)
+        for name in started:
+            start_service(stack, name)
         await triton.wait_ready(server.http_port, lambda: processes["triton"].running)
         with _announced(environment):
             yield stack
@@ -94,7 +98,8 @@ def _environment(url: str, server: triton.Command) -> dict[str, str]:
     }
 
 
-def _start_service(stack: Stack, name: str) -> None:
+def start_service(stack: Stack, name: str) -> None:
+    """Start one of the services that `running` was not asked to start; it is stopped with the others."""
     port = stack.metrics_urls[name].rsplit(":", 1)[1].split("/")[0]
     environment = {**stack.environment, "PANOVEIL_METRICS_PORT": port}
     stack.processes[name] = Process.start(name, [sys.executable, "-m", f"services.{name}"], environment, stack.folder)
@@ -102,7 +107,7 @@ def _start_service(stack: Stack, name: str) -> None:
 
 async def _stop(processes: dict[str, Process]) -> None:
     """Services before servers; the services all at once, so that their drains overlap."""
-    services = [process for name, process in processes.items() if name in SERVICES]
+    services = [process for name, process in processes.items() if name in {*SERVICES, ARCHIVIST}]
     await asyncio.gather(*(asyncio.to_thread(service.stop, _DRAIN_SECONDS) for service in services))
     for name in ("triton", "emulator"):
         if name in processes:

@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from panoveil.blobs._memory import MemoryBlobs
-from panoveil.blobs._port import Blobs, StoredBlob
+from panoveil.blobs._port import Access, Blobs, Shelf, StoredBlob, Tier
 
 if TYPE_CHECKING:
     from panoveil.blobs._s3 import Multipart, S3Blobs, provision_buckets
@@ -21,4 +21,4 @@ else:
         raise AttributeError(message)
 
 
-__all__ = ["Blobs", "MemoryBlobs", "Multipart", "S3Blobs", "StoredBlob", "provision_buckets"]
+__all__ = ["Access", "Blobs", "MemoryBlobs", "Multipart", "S3Blobs", "Shelf", "StoredBlob", "Tier", "provision_buckets"]

@@ -143,4 +143,78 @@ class Flip(_Entry):
         return "/".join((self.kind, self.capture_id, str(self.place), self.recipe_id))
 
 
-Audited = Annotated[Publication | Hold | OperatorAction | QuarantineDecision | Flip, Field(discriminator="kind")]
+class Archival(_Entry):
+    """A capture's originals lie in the archive, and the store's checksum was right. `key_sha256` is that of the drive's wrapped data key."""
+
+    kind: Literal["archival"] = "archival"
+    capture_id: str
+    inputs: tuple[AuditedObject, ...] = Field(min_length=1)
+    archived: AuditedObject
+    index_sha256: Sha256
+    key_sha256: Sha256
+
+    @property
+    def identity(self) -> str:
+        """The same for every delivery of the same content."""
+        return f"{self.kind}/{self.capture_id}/{self.index_sha256}"
+
+
+class Restoration(_Entry):
+    """A person had a capture's originals brought back from the archive; `outputs` are where they lie again, bit-exact."""
+
+    kind: Literal["restoration"] = "restoration"
+    by: Name
+    because: str = Field(min_length=1, max_length=500, description="goes to auditors: it names nobody and no place")
+    capture_id: str
+    archived: AuditedObject
+    outputs: tuple[AuditedObject, ...] = Field(min_length=1)
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt to note this deed."""
+        return "/".join((self.kind, self.capture_id, self.archived.sha256[:16], self.at.isoformat()))
+
+
+class Erasure(_Entry):
+    """A capture, or a whole drive, was erased: decided (`begun`), and afterwards what was removed by then (`done`).
+
+    `removed` counts objects by bucket. Nothing may lie under the keys in `withdrawn` any more. `key_sha256` is that of the drive's wrapped data
+    key, where that was destroyed: what is archived of the drive cannot be read since.
+    """
+
+    kind: Literal["erasure"] = "erasure"
+    step: Literal["begun", "done"]
+    by: Name
+    because: str = Field(min_length=1, max_length=500, description="goes to auditors: it names nobody and no place")
+    capture_id: str | None = None
+    removed: dict[Bucket, int] = {}
+    withdrawn: tuple[str, ...] = ()
+    key_sha256: Sha256 | None = None
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt to note this deed."""
+        return "/".join((self.kind, self.step, self.capture_id or self.drive_id, self.at.isoformat()))
+
+
+class Expiry(_Entry):
+    """A retention rule came due for a drive: noted before anything is removed. `keep` is the rule's term."""
+
+    kind: Literal["expiry"] = "expiry"
+    by: Name
+    data_class: Literal["raw", "stitched", "published", "archive", "quarantine", "erased"]
+    keep: str
+    objects: int = Field(ge=1)
+    size: int = Field(ge=0, description="bytes")
+    withdrawn: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt to note this deed."""
+        return "/".join((self.kind, self.data_class, self.at.isoformat(), self.withdrawn[0] if self.withdrawn else ""))
+
+
+Audited = Annotated[
+    Publication | Hold | OperatorAction | QuarantineDecision | Flip | Archival | Restoration | Erasure | Expiry,
+    Field(discriminator="kind"),
+]

@@ -25,6 +25,8 @@ class Bucket(StrEnum):
     PUBLISHED = "published"
     QUARANTINE = "quarantine"
     REGISTRY = "registry"
+    ARCHIVE = "archive"
+    KEYS = "keys"
 
 
 class Stream(StrEnum):
@@ -98,6 +100,31 @@ def published_key(capture_id: str, recipe_id: str) -> BlobRef:
     return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.jpg")
 
 
+def thumbnail_key(capture_id: str, recipe_id: str) -> BlobRef:
+    """A small picture of the anonymised panorama."""
+    return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.thumbnail.jpg")
+
+
+def tiles_key(capture_id: str, recipe_id: str) -> BlobRef:
+    """The anonymised panorama at several sizes, in one file that is read in parts."""
+    return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.pmtiles")
+
+
+def published_keys(capture_id: str, recipe_id: str) -> tuple[BlobRef, ...]:
+    """Return everything that a recipe publishes of a capture."""
+    return tuple(key(capture_id, recipe_id) for key in (published_key, thumbnail_key, tiles_key, publication_key))
+
+
+def catalogue_key(drive_id: str, path: str) -> BlobRef:
+    """A file of a drive's catalogue. No survey's name begins with an underscore, so no drive's objects lie there."""
+    return BlobRef(Bucket.PUBLISHED, f"_catalogue/{drive_id}/{path}")
+
+
+def suffix(key: str) -> str:
+    """Return what follows the recipe in the key of something published: `.jpg`, `.thumbnail.jpg`."""
+    return "." + key.rsplit("/", 1)[-1].split(".", 1)[1]
+
+
 def publication_key(capture_id: str, recipe_id: str) -> BlobRef:
     """The small JSON that says what was published and how."""
     return BlobRef(Bucket.PUBLISHED, f"{capture_id}/{recipe_id}.json")
@@ -106,6 +133,21 @@ def publication_key(capture_id: str, recipe_id: str) -> BlobRef:
 def current_key(capture_id: str) -> BlobRef:
     """The small JSON that says which of a capture's publications is the current one, for readers without the ledger."""
     return BlobRef(Bucket.PUBLISHED, f"{capture_id}/current.json")
+
+
+def archive_key(capture_id: CaptureId | str, index_id: str) -> BlobRef:
+    """The one encrypted object that holds a capture's originals; `index_id` tells apart what was in the capture at the time."""
+    return BlobRef(Bucket.ARCHIVE, f"{capture_id}/{index_id}.tar.aesgcm")
+
+
+def drive_key(drive_id: str) -> BlobRef:
+    """A drive's data key, wrapped: whoever deletes it has erased what is archived of the drive."""
+    return BlobRef(Bucket.KEYS, f"{drive_id}/data-key")
+
+
+def destroyed_key(drive_id: str) -> BlobRef:
+    """The mark that a drive's data key was destroyed, so that none is made anew."""
+    return BlobRef(Bucket.KEYS, f"{drive_id}/destroyed")
 
 
 def rig_key(rig_id: str) -> BlobRef:

@@ -4,7 +4,7 @@ stream        message                         producer     consumers
 uploads       S3 event notification records   agent, S3    ingest
 captures      capture.ready v1                ingest       stitcher
 panoramas     panorama.stitched v1, v2, v3    stitcher     anonymizer
-publications  panorama.published v1           anonymizer   catalogue, status
+publications  panorama.published v1, v2       anonymizer   catalogue, status
 publications  panorama.held v1                anonymizer   status
 
 An example of every version lies in `panoveil/contracts/examples/`; tests read them.
@@ -246,11 +246,16 @@ class PanoramaStitchedV1(_Stitched):
         return PanoramaStitched(**self.model_dump(exclude={"version"}), carried=(), carried_elsewhere=None, hold=None)
 
 
-class PanoramaPublished(_Frozen):
-    """Anonymizer: obfuscated, verified, published. `boxes` are what was obfuscated, margins included."""
+class Derivative(_Frozen):
+    """What was made of the published panorama's pixels, beside it: a small JPEG, or a PMTiles archive of JPEG tiles."""
 
-    type: Literal["panorama.published"] = "panorama.published"
-    version: Literal[1] = 1
+    kind: Literal["thumbnail", "tiles"]
+    key: str
+    sha256: Sha256
+    size: int = Field(gt=0, description="bytes")
+
+
+class _Published(_Frozen):
     capture_id: str
     recipe_id: str
     stitch_recipe_id: str
@@ -262,6 +267,33 @@ class PanoramaPublished(_Frozen):
     height: int = Field(gt=0)
     boxes: tuple[PanoramaBox, ...]
     verification_rounds: int = Field(ge=1)
+
+
+class PanoramaPublished(_Published):
+    """Anonymizer: obfuscated, verified, published. `boxes` are what was obfuscated, margins included.
+
+    `size` is the panorama's in bytes. It and `derivatives` are unknown and none of what was published before there were any.
+    """
+
+    type: Literal["panorama.published"] = "panorama.published"
+    version: Literal[2] = 2
+    size: int | None = Field(gt=0)
+    derivatives: tuple[Derivative, ...]
+
+    def derivative(self, kind: Literal["thumbnail", "tiles"]) -> Derivative | None:
+        """Return a derivative, None where there is none of that kind."""
+        return next((one for one in self.derivatives if one.kind == kind), None)
+
+
+class PanoramaPublishedV1(_Published):
+    """As it was before anything was made of what is published."""
+
+    type: Literal["panorama.published"] = "panorama.published"
+    version: Literal[1] = 1
+
+    def upgraded(self) -> PanoramaPublished:
+        """Return the same as today's version says it: nothing was made of it."""
+        return PanoramaPublished(**self.model_dump(exclude={"version"}), size=None, derivatives=())
 
 
 class CurrentPublication(_Frozen):
@@ -291,7 +323,8 @@ class PanoramaHeld(_Frozen):
 
 
 AnyPanoramaStitched = Annotated[PanoramaStitchedV1 | PanoramaStitchedV2 | PanoramaStitched, Field(discriminator="version")]
-Message = Annotated[CaptureReady | AnyPanoramaStitched | PanoramaPublished | PanoramaHeld, Field(discriminator="type")]
+AnyPanoramaPublished = Annotated[PanoramaPublishedV1 | PanoramaPublished, Field(discriminator="version")]
+Message = Annotated[CaptureReady | AnyPanoramaStitched | AnyPanoramaPublished | PanoramaHeld, Field(discriminator="type")]
 _ADAPTER: TypeAdapter[Message] = TypeAdapter(Message)
 
 
@@ -319,6 +352,14 @@ def decode(data: bytes) -> Message:
         ) from error
 
 
+def outcome(data: bytes) -> PanoramaPublished | PanoramaHeld | None:
+    """Parse what the anonymizer said of a panorama, in any version, as today's; None where it is another message."""
+    message = decode(data)
+    if isinstance(message, PanoramaPublishedV1):
+        return message.upgraded()
+    return message if isinstance(message, PanoramaPublished | PanoramaHeld) else None
+
+
 def parse_manifest(data: bytes) -> CaptureManifest:
     """Parse `capture.json`, or raise `Rejected(BAD_MANIFEST)`."""
     try:
@@ -328,7 +369,9 @@ def parse_manifest(data: bytes) -> CaptureManifest:
         raise Rejected(Reason.BAD_MANIFEST, newer or _first(error)) from error
 
 
-_KINDS = (CaptureReady, PanoramaStitchedV1, PanoramaStitchedV2, PanoramaStitched, PanoramaPublished, PanoramaHeld)
+_KINDS = (
+    CaptureReady, PanoramaStitchedV1, PanoramaStitchedV2, PanoramaStitched, PanoramaPublishedV1, PanoramaPublished, PanoramaHeld,
+)  # fmt: skip
 _VERSIONS: Mapping[str, frozenset[int]] = {
     kind.model_fields["type"].default: frozenset(
         other.model_fields["version"].default

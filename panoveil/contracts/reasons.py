@@ -25,6 +25,10 @@ class Reason(StrEnum):
     RIG_DRIFTED = "rig_drifted"
     LENS_DIRTY = "lens_dirty"
     LENS_DEAD = "lens_dead"
+    ERASED = "erased"
+    KEY_GONE = "key_gone"
+    NOT_RESTORED = "not_restored"
+    CORRUPT_ARCHIVE = "corrupt_archive"
 
 
 ADVICE: dict[Reason, str] = {
@@ -47,4 +51,8 @@ ADVICE: dict[Reason, str] = {
     Reason.RIG_DRIFTED: "A lens no longer looks where the rig says: mend the mount, or calibrate, import the new rig and announce the drive again.",
     Reason.LENS_DIRTY: "Something sticks to a lens or its dome: clean it before the next drive.",
     Reason.LENS_DEAD: "A lens shows nothing at all: take off its cover, or repair the camera.",
+    Reason.ERASED: "It was erased, for good: nothing of it is worked on any more.",
+    Reason.KEY_GONE: "The drive's key was destroyed, or never made: what is archived of the drive cannot be read by anyone.",
+    Reason.NOT_RESTORED: "It lies in the archive and was not restored yet: `panoveil restore --capture CAPTURE`, then wait.",
+    Reason.CORRUPT_ARCHIVE: "The archive object is not what was archived: find out by whom; the ledger has the SHA-256 of what it was.",
 }

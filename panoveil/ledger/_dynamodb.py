@@ -9,6 +9,7 @@ survey/drive     quarantine/<capture>/<entry>         entry, version
 survey/drive     audit/<sequence, 12 digits>          body, previous, hash
 survey/drive     audited/<once>                       sequence
 survey/drive     audit-head                           sequence, hash
+survey/drive     erased                               since
 drives           survey/drive                         -
 
 The index `queues` is sparse: it holds only what waits for somebody, oldest first. Items are in it while they have both its keys.
@@ -134,6 +135,20 @@ class DynamoLedger:
         """See `Ledger`."""
         item = await self._get(_key(capture_id, "state"))
         return _capture_state(item) if item else None
+
+    async def end_drive(self, drive_id: str) -> None:
+        """See `Ledger`."""
+        await self._note_drive(drive_id)
+        await self._put({"pk": {"S": drive_id}, **_ERASED, "since": {"N": repr(self._clock())}})
+
+    async def drive_erased(self, drive_id: str) -> bool:
+        """See `Ledger`."""
+        return await self._get({"pk": {"S": drive_id}, **_ERASED}) is not None
+
+    async def erased(self, capture_id: CaptureId) -> bool:
+        """See `Ledger`."""
+        drive, state = await asyncio.gather(self.drive_erased(capture_id.drive_id), self._get(_key(capture_id, "state")))
+        return drive or (state is not None and state["state"]["S"] == State.ERASED)
 
     async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:
         """See `Ledger`."""
@@ -502,6 +517,7 @@ def _capture_state(item: Item) -> CaptureState:
 
 
 _HEAD: Item = {"sk": {"S": "audit-head"}}
+_ERASED: Item = {"sk": {"S": "erased"}}
 
 
 def _audit_sk(sequence: int) -> str:

@@ -36,6 +36,7 @@ class MemoryLedger:
         self._chains: dict[str, list[AuditEntry]] = {}
         self._audited: dict[tuple[str, str], AuditEntry] = {}
         self._entries: dict[tuple[str, str], QuarantineEntry] = {}
+        self._ended: set[str] = set()
         self.down = False
 
     async def saw(self, capture_id: CaptureId, seen: SeenObject) -> dict[str, SeenObject]:
@@ -63,6 +64,21 @@ class MemoryLedger:
         """See `Ledger`."""
         self._answer()
         return self._states.get(capture_id)
+
+    async def end_drive(self, drive_id: str) -> None:
+        """See `Ledger`."""
+        self._answer()
+        self._ended.add(drive_id)
+
+    async def drive_erased(self, drive_id: str) -> bool:
+        """See `Ledger`."""
+        self._answer()
+        return drive_id in self._ended
+
+    async def erased(self, capture_id: CaptureId) -> bool:
+        """See `Ledger`."""
+        there = self._states.get(capture_id)
+        return await self.drive_erased(capture_id.drive_id) or (there is not None and there.state is State.ERASED)
 
     async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:
         """See `Ledger`."""

@@ -12,7 +12,7 @@ from panoveil.ledger._quarantined import QuarantineEntry
 
 
 class State(StrEnum):
-    """Where a capture stands. Only the last three are ends."""
+    """Where a capture stands. Only the last four are ends."""
 
     RECEIVING = "receiving"
     READY = "ready"
@@ -20,23 +20,26 @@ class State(StrEnum):
     PUBLISHED = "published"
     HELD = "held"
     QUARANTINED = "quarantined"
+    ERASED = "erased"
 
 
-ENDS = frozenset({State.PUBLISHED, State.HELD, State.QUARANTINED})
+ENDS = frozenset({State.PUBLISHED, State.HELD, State.QUARANTINED, State.ERASED})
 UNFINISHED = (State.RECEIVING, State.READY, State.STITCHED)
 """In the order in which a capture passes through them."""
+_FOR_GOOD = frozenset({State.PUBLISHED, State.ERASED})
 
 MAY_FOLLOW: Mapping[State, frozenset[State]] = {
     State.RECEIVING: frozenset(),
     State.READY: frozenset({State.RECEIVING, State.QUARANTINED}),
     State.STITCHED: frozenset({State.RECEIVING, State.READY, State.QUARANTINED}),
-    State.HELD: frozenset(State) - {State.PUBLISHED},
-    State.QUARANTINED: frozenset(State) - {State.PUBLISHED},
-    State.PUBLISHED: frozenset(State) - {State.PUBLISHED},
+    State.HELD: frozenset(State) - _FOR_GOOD,
+    State.QUARANTINED: frozenset(State) - _FOR_GOOD,
+    State.PUBLISHED: frozenset(State) - _FOR_GOOD,
+    State.ERASED: frozenset(State) - {State.ERASED},
 }
 """From which states a capture may move to a state (to any, where it has none). A late or repeated record never moves it
 back. A quarantined capture moves on when it is worked on again; a held one when it is decided anew, not while that is
-under way; a published one stays published."""
+under way; a published one stays published until it is erased, and an erased one stays that."""
 
 FAR_FUTURE = 9_999_999_999.0
 """Epoch seconds that no entry reaches."""
@@ -133,6 +136,18 @@ class Ledger(Protocol):
 
     async def state(self, capture_id: CaptureId) -> CaptureState | None:
         """Return the capture's state, or None where nothing was ever seen of it."""
+        ...
+
+    async def end_drive(self, drive_id: str) -> None:
+        """Note that a drive was erased: from now on all its captures are, also those that nobody has seen yet. May be repeated."""
+        ...
+
+    async def drive_erased(self, drive_id: str) -> bool:
+        """Say whether a whole drive was erased, as of now."""
+        ...
+
+    async def erased(self, capture_id: CaptureId) -> bool:
+        """Say whether a capture, or its drive, was erased, as of now: then nobody may work on it."""
         ...
 
     async def finished(self, capture_id: CaptureId, stage: str, recipe_id: str) -> bytes | None:

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import repeat
 from typing import cast
 
@@ -56,7 +56,7 @@ class Description:
 class Anonymized:
     """A picture that may be published: the bytes, what was obfuscated and where, and after how many rounds nothing was left.
 
-    `encoded_anew`: the bytes are no patch of the input's, see `Original`.
+    `encoded_anew`: the bytes are no patch of the input's, see `Original`. `picture`: what the bytes show, as it was looked at last.
     """
 
     jpeg: bytes
@@ -64,6 +64,7 @@ class Anonymized:
     rects: tuple[Rect, ...]
     rounds: int
     encoded_anew: bool
+    picture: Picture = field(compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,8 @@ async def anonymize(
         data = await asyncio.to_thread(_published, original, rects, recipe, extent, description)
         left = await verification.left_in(data, rects)
         if not left:
-            return _checked(Anonymized(data, regions, rects, number, original.encoded_anew), extent)
+            shown = cast("Picture", verification.last)
+            return _checked(Anonymized(data, regions, rects, number, original.encoded_anew, shown), extent)
         late = merged((*late, *left), extent)
     telemetry.VERIFICATIONS.labels("found").inc()
     return Held(Reason.NOT_VERIFIED, f"{len(left)} regions were still found in round {number}", (*first, *late), number)

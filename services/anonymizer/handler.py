@@ -5,17 +5,28 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from panoveil import publication, telemetry
 from panoveil.blobs import Blobs
-from panoveil.contracts.audit import Audited, AuditedObject, Hold, Publication, Verification
+from panoveil.contracts.audit import Audited, AuditedObject, Erasure, Hold, Publication, Verification
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, publication_key, published_key
-from panoveil.contracts.messages import CARRIED, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
+from panoveil.contracts.keys import (
+    BlobRef,
+    Bucket,
+    CaptureId,
+    Stream,
+    current_key,
+    publication_key,
+    published_key,
+    published_keys,
+    thumbnail_key,
+    tiles_key,
+)
+from panoveil.contracts.messages import CARRIED, Derivative, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import Detector
@@ -24,11 +35,20 @@ from panoveil.pixels import jpeg
 from panoveil.streams import Outgoing, RecordSink
 from services.anonymizer import metadata
 from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize
+from services.anonymizer.derivatives import Derivatives, derived
 from services.anonymizer.regions import Extent, Region, from_box, to_box
 
 STAGE = "anonymizer"
 
 Outcome = PanoramaPublished | PanoramaHeld
+
+
+@dataclass(frozen=True, slots=True)
+class Publishable:
+    """A panorama that was looked at and found clean, and what was made of it."""
+
+    result: Anonymized
+    made: Derivatives
 
 
 @dataclass(frozen=True)
@@ -78,9 +98,38 @@ async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: Ano
     else:
         outcome, evidence = adopted, _publication(message, recipe, adopted)
     await note(ports.ledger, evidence)
+    await _require_living(outcome, ports)
     if isinstance(outcome, PanoramaPublished):
-        await _point_to(outcome, message, ports)
+        await _point_unless_erased(outcome, message, ports)
     return await _settle(message, recipe, outcome, ports)
+
+
+async def _point_unless_erased(outcome: PanoramaPublished, message: PanoramaStitched, ports: Ports) -> None:
+    """Point to it, and look once more: what points to it may have been written after the eraser came by."""
+    try:
+        await _point_to(outcome, message, ports)
+    except Rejected:  # it is not there any more
+        await _require_living(outcome, ports)
+        raise
+    await _require_living(outcome, ports)
+
+
+async def _require_living(outcome: Outcome, ports: Ports) -> None:
+    """Withdraw what was published while somebody erased the capture, whichever of the two came first, and raise `Rejected(ERASED)`."""
+    if not await ports.ledger.erased(CaptureId.parse(outcome.capture_id)):
+        return
+    refs = published_keys(outcome.capture_id, outcome.recipe_id)
+    for ref in (current_key(outcome.capture_id), *refs):
+        await ports.blobs.delete(ref)
+    withdrawn = tuple(ref.key for ref in refs)
+    about: dict[str, Any] = {
+        "at": datetime.now(UTC),
+        "drive_id": CaptureId.parse(outcome.capture_id).drive_id,
+        "capture_id": outcome.capture_id,
+    }
+    because = "It was erased while it was worked on."
+    await note(ports.ledger, Erasure(**about, step="done", by=STAGE, because=because, withdrawn=withdrawn))
+    raise Rejected(Reason.ERASED, f"{outcome.capture_id} was erased while it was worked on")
 
 
 async def _point_to(outcome: PanoramaPublished, message: PanoramaStitched, ports: Ports) -> None:
@@ -95,16 +144,20 @@ async def _point_to(outcome: PanoramaPublished, message: PanoramaStitched, ports
 
 
 async def _adopted(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> PanoramaPublished | None:
-    """Return what is published already, where JSON and JPEG are both there and agree with each other and with the message."""
+    """Return what is published already, where JSON, JPEG and what was made of it are there and agree with each other and the message."""
     try:
         text = await ports.blobs.get(publication_key(message.capture_id, recipe.recipe_id))
         found = decode(text)
         if not isinstance(found, PanoramaPublished) or not _is_of(found, message, recipe) or encode(found) != text:
             return None
-        data = await ports.blobs.get(published_key(message.capture_id, recipe.recipe_id))
+        there = [await _sha256_of(output, ports.blobs) for output in _outputs(found)]
     except Rejected:
         return None
-    return found if hashlib.sha256(data).hexdigest() == found.sha256 else None
+    return found if there == [output.sha256 for output in _outputs(found)] else None
+
+
+async def _sha256_of(output: AuditedObject, blobs: Blobs) -> str:
+    return hashlib.sha256(await blobs.get(BlobRef(output.bucket, output.key))).hexdigest()
 
 
 def _is_of(found: PanoramaPublished, message: PanoramaStitched, recipe: AnonymizeRecipe) -> bool:
@@ -113,7 +166,7 @@ def _is_of(found: PanoramaPublished, message: PanoramaStitched, recipe: Anonymiz
     return ours == theirs and (found.width, found.height) == (message.width, message.height)
 
 
-async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> Anonymized | Held:
+async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> Publishable | Held:
     if message.hold is not None:  # the detector need not look at what nobody may publish
         return Held(message.hold.reason, message.hold.detail, (), 0)
     data = await ports.blobs.get(BlobRef(Bucket.STITCHED, message.key))
@@ -125,9 +178,20 @@ async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports:
     carried = await _carried(message, ports.blobs)
     since = ports.detector.interruptions
     result = await anonymize(picture, ports.detector, recipe, panorama=True, description=described, source=data, carried=carried)
-    if isinstance(result, Anonymized):  # its last look found nothing: a blind detector would have said the same
-        await ports.detector.prove(since)
-    return result
+    if isinstance(result, Held):
+        return result
+    await ports.detector.prove(since)  # the last look found nothing: a blind detector would have said the same
+    return await asyncio.to_thread(_derived, result)
+
+
+def _derived(result: Anonymized) -> Publishable | Held:
+    """Make what is published beside the panorama; like it, that may hold pixels and tables, nothing else."""
+    with telemetry.measured(STAGE, "derive"):
+        made = derived(result.picture, result.jpeg)
+        findings = [finding for picture in made.pictures for finding in metadata.scan(picture)]
+    if findings:
+        return Held(Reason.NOT_VERIFIED, "; ".join(map(str, findings))[:400], result.regions, result.rounds)
+    return Publishable(result, made)
 
 
 async def _carried(message: PanoramaStitched, blobs: Blobs) -> list[Region]:
@@ -155,7 +219,7 @@ def _decoded(data: bytes, message: PanoramaStitched) -> NDArray[np.uint8]:
 
 
 async def _stored(
-    message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anonymized | Held, ports: Ports
+    message: PanoramaStitched, recipe: AnonymizeRecipe, result: Publishable | Held, ports: Ports
 ) -> tuple[Outcome, Audited]:
     if isinstance(result, Held):
         return await _hold(message, recipe, result, ports), _held(message, recipe, result)
@@ -164,20 +228,25 @@ async def _stored(
     return published, _publication(message, recipe, published)
 
 
-async def _publish(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anonymized, ports: Ports) -> PanoramaPublished:
-    """Put the picture, then the JSON that vouches for it: where there is a JSON, its picture was proven and written whole."""
-    ref = published_key(message.capture_id, recipe.recipe_id)
-    published = _published(message, recipe, result, ref)
-    await ports.blobs.put(ref, result.jpeg, "image/jpeg")
+async def _publish(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Publishable, ports: Ports) -> PanoramaPublished:
+    """Put the pictures, then the JSON that vouches for them: where there is a JSON, its pictures were proven and written whole."""
+    published = _published(message, recipe, result)
+    pictures = (
+        (result.result.jpeg, "image/jpeg"),
+        (result.made.thumbnail, "image/jpeg"),
+        (result.made.tiles, "application/vnd.pmtiles"),
+    )
+    for output, (data, kind) in zip(_outputs(published), pictures, strict=True):
+        await ports.blobs.put(BlobRef(output.bucket, output.key), data, kind, sha256=output.sha256)
+        telemetry.BYTES.labels(STAGE, "written").inc(len(data))
     await ports.blobs.put(publication_key(message.capture_id, recipe.recipe_id), encode(published), "application/json")
-    telemetry.BYTES.labels(STAGE, "written").inc(len(result.jpeg))
     return published
 
 
 async def _hold(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Held, ports: Ports) -> PanoramaHeld:
     """Take back what an attempt may have put that crashed before its end: what is held is not published."""
-    await ports.blobs.delete(published_key(message.capture_id, recipe.recipe_id))
-    await ports.blobs.delete(publication_key(message.capture_id, recipe.recipe_id))
+    for ref in published_keys(message.capture_id, recipe.recipe_id):
+        await ports.blobs.delete(ref)
     await publication.untell(message.capture_id, recipe.recipe_id, ports.blobs)
     return PanoramaHeld(capture_id=message.capture_id, recipe_id=recipe.recipe_id, reason=result.reason, detail=result.detail)
 
@@ -195,7 +264,8 @@ async def _settle(message: PanoramaStitched, recipe: AnonymizeRecipe, outcome: O
     return winner
 
 
-def _published(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anonymized, ref: BlobRef) -> PanoramaPublished:
+def _published(message: PanoramaStitched, recipe: AnonymizeRecipe, published: Publishable) -> PanoramaPublished:
+    result, made = published.result, published.made
     extent = Extent(message.width, message.height, wraps=True)
     return PanoramaPublished(
         capture_id=message.capture_id,
@@ -203,25 +273,36 @@ def _published(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Anony
         stitch_recipe_id=message.recipe_id,
         captured_at=message.captured_at,
         pose=message.pose,
-        key=ref.key,
+        key=published_key(message.capture_id, recipe.recipe_id).key,
         sha256=hashlib.sha256(result.jpeg).hexdigest(),
+        size=len(result.jpeg),
         width=message.width,
         height=message.height,
         boxes=tuple(to_box(rect.of(region), extent) for region, rect in zip(result.regions, result.rects, strict=True)),
         verification_rounds=result.rounds,
+        derivatives=(
+            _derivative("thumbnail", thumbnail_key(message.capture_id, recipe.recipe_id), made.thumbnail),
+            _derivative("tiles", tiles_key(message.capture_id, recipe.recipe_id), made.tiles),
+        ),
     )
 
 
+def _derivative(kind: Literal["thumbnail", "tiles"], ref: BlobRef, data: bytes) -> Derivative:
+    return Derivative(kind=kind, key=ref.key, sha256=hashlib.sha256(data).hexdigest(), size=len(data))
+
+
+def _outputs(published: PanoramaPublished) -> tuple[AuditedObject, ...]:
+    """Return the pictures of a publication, the panorama first."""
+    pictures: tuple[PanoramaPublished | Derivative, ...] = (published, *published.derivatives)
+    return tuple(AuditedObject(bucket=Bucket.PUBLISHED, key=each.key, sha256=each.sha256) for each in pictures)
+
+
 def _publication(message: PanoramaStitched, recipe: AnonymizeRecipe, published: PanoramaPublished) -> Publication:
-    picture = published_key(message.capture_id, recipe.recipe_id)
     beside = publication_key(message.capture_id, recipe.recipe_id)
     digest = hashlib.sha256(encode(published)).hexdigest()
     return Publication(
         **_decision(message, recipe),
-        outputs=(
-            AuditedObject(bucket=picture.bucket, key=picture.key, sha256=published.sha256),
-            AuditedObject(bucket=beside.bucket, key=beside.key, sha256=digest),
-        ),
+        outputs=(*_outputs(published), AuditedObject(bucket=beside.bucket, key=beside.key, sha256=digest)),
         regions=published.boxes,
         verification=Verification(rounds=published.verification_rounds, findings=""),
     )
@@ -229,10 +310,9 @@ def _publication(message: PanoramaStitched, recipe: AnonymizeRecipe, published: 
 
 def _held(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Held) -> Hold:
     extent = Extent(message.width, message.height, wraps=True)
-    keys = (published_key(message.capture_id, recipe.recipe_id), publication_key(message.capture_id, recipe.recipe_id))
     return Hold(
         **_decision(message, recipe),
-        withdrawn=tuple(ref.key for ref in keys),
+        withdrawn=tuple(ref.key for ref in published_keys(message.capture_id, recipe.recipe_id)),
         reason=result.reason,
         regions=tuple(to_box(region, extent) for region in result.regions),
         verification=Verification(rounds=result.rounds, findings=result.detail),

@@ -61,11 +61,26 @@ def _rules(role: str) -> dict[str, Any]:
     return {rule["Id"]: rule for rule in PICTURES[role]["LifecycleConfiguration"]["Rules"]}
 
 
-def test_originals_go_to_deep_archive_and_unblurred_panoramas_go() -> None:
-    archived = _rules("raw")["originals-to-glacier"]["Transitions"]
-    assert [each["StorageClass"] for each in archived] == ["DEEP_ARCHIVE"]
+def test_originals_are_moved_by_nobody_but_the_archivist_and_unblurred_panoramas_go() -> None:
+    for role in ("raw", "archive", "keys"):
+        assert set(_rules(role)) == {"uploads-that-never-ended"}
     assert _rules("stitched")["unblurred-panoramas-go"]["ExpirationInDays"] == {"Ref": "StitchedDays"}
     assert not any("ExpirationInDays" in rule for rule in _rules("published").values())
+
+
+def test_nothing_keeps_a_copy_of_what_is_erased() -> None:
+    for role in OURS:
+        assert not {"VersioningConfiguration", "ReplicationConfiguration", "ObjectLockConfiguration"} & PICTURES[role].keys()
+
+
+def test_no_key_is_written_over() -> None:
+    (policy,) = (each for each in resources("data", "AWS::S3::BucketPolicy").values() if each["Bucket"]["Ref"] == "KeysBucket")
+    assert _denied(policy)["NothingIsWrittenOver"]["Condition"] == {"Null": {"s3:if-none-match": "true"}}
+
+
+def test_the_wrapping_key_has_the_alias_that_the_code_looks_for() -> None:
+    (alias,) = resources("data", "AWS::KMS::Alias").values()
+    assert (text(alias["AliasName"]), alias["TargetKeyId"]) == (Settings().wrapping_alias, {"Ref": "WrappingKey"})
 
 
 def test_streams_are_encrypted_and_keep_their_records() -> None:

@@ -9,7 +9,7 @@ from panoveil.quarantine import CONSUMES
 from tests.deploy.templates import Role, listed, roles, text
 
 ROLES = {role.name: role for role in roles()}
-PEOPLE = {"agent", "reader", "operator"}
+PEOPLE = {"agent", "reader", "operator", "restorer", "custodian"}
 
 BUCKETS = {
     ("ingest", Bucket.RAW): "r",
@@ -22,13 +22,29 @@ BUCKETS = {
     ("anonymizer", Bucket.STITCHED): "r",
     ("anonymizer", Bucket.PUBLISHED): "rwd",
     ("anonymizer", Bucket.QUARANTINE): "w",
+    ("archivist", Bucket.RAW): "r",
+    ("archivist", Bucket.ARCHIVE): "rw",
+    ("archivist", Bucket.KEYS): "rw",
+    ("archivist", Bucket.QUARANTINE): "w",
+    ("restorer", Bucket.ARCHIVE): "r",
+    ("restorer", Bucket.KEYS): "r",
+    ("restorer", Bucket.RAW): "w",
+    ("custodian", Bucket.RAW): "d",
+    ("custodian", Bucket.STITCHED): "d",
+    ("custodian", Bucket.PUBLISHED): "rd",
+    ("custodian", Bucket.ARCHIVE): "d",
+    ("custodian", Bucket.QUARANTINE): "d",
+    ("custodian", Bucket.KEYS): "rwd",
     ("agent", Bucket.RAW): "w",
     ("reader", Bucket.PUBLISHED): "r",
     ("operator", Bucket.QUARANTINE): "rwd",
     ("operator", Bucket.PUBLISHED): "r",
     ("operator", Bucket.REGISTRY): "rw",
 }
+LISTED = {("restorer", Bucket.RAW), *(("custodian", bucket) for bucket in set(Bucket) - {Bucket.REGISTRY})}
+"""Who sees what is there besides those who read it."""
 STREAMS = {
+    ("archivist", Stream.PUBLICATIONS): "r",
     ("ingest", Stream.UPLOADS): "r",
     ("ingest", Stream.CAPTURES): "w",
     ("stitcher", Stream.CAPTURES): "r",
@@ -40,7 +56,7 @@ STREAMS = {
     ("operator", Stream.CAPTURES): "w",
     ("operator", Stream.PANORAMAS): "w",
 }
-LEDGER = {"ingest", "stitcher", "anonymizer", "operator"}
+LEDGER = {"ingest", "stitcher", "anonymizer", "archivist", "operator", "restorer", "custodian"}
 S3 = {"s3:GetObject": "r", "s3:PutObject": "w", "s3:DeleteObject": "d"}
 KINESIS = {"kinesis:GetRecords": "r", "kinesis:PutRecords": "w", "kinesis:PutRecord": "x", "kinesis:DeleteStream": "x"}
 
@@ -51,6 +67,12 @@ def _granted(role: Role, actions: dict[str, str], resource: str) -> str:
 
 def test_the_roles_are_these() -> None:
     assert set(ROLES) == set(CONSUMES) | PEOPLE
+
+
+def test_an_operator_writes_catalogues_and_nothing_else_of_what_is_published() -> None:
+    bucket = "arn:aws:s3:::panoveil-published"
+    assert _granted(ROLES["operator"], S3, f"{bucket}/_catalogue/survey/drive/items.geojson") == "rwd"
+    assert _granted(ROLES["operator"], S3, f"{bucket}/survey/drive/capture/recipe.jpg") == "r"
 
 
 @pytest.mark.parametrize(("name", "bucket"), list(itertools.product(sorted(ROLES), Bucket)))
@@ -84,10 +106,29 @@ def test_a_service_shares_the_shards_of_its_own_application_only(name: str, appl
 def test_who_reads_a_bucket_may_decrypt_it_and_tell_gone_from_forbidden(name: str, bucket: Bucket) -> None:
     """Without ListBucket S3 says 403 of an object that is not there, which is no answer that the services can work with."""
     role, granted = ROLES[name], BUCKETS.get((name, bucket), "")
-    assert role.may("s3:ListBucket", f"arn:aws:s3:::panoveil-{bucket}") == ("r" in granted)
+    assert role.may("s3:ListBucket", f"arn:aws:s3:::panoveil-{bucket}") == ("r" in granted or (name, bucket) in LISTED)
     if name != "agent":  # it decrypts the parts of its own multipart uploads
         assert role.may("kms:Decrypt", f"panoveil-{bucket}-key") == ("r" in granted)
-    assert role.may("kms:GenerateDataKey", f"panoveil-{bucket}-key") == ("w" in granted)
+    catalogues = (name, bucket) == ("operator", Bucket.PUBLISHED)
+    assert role.may("kms:GenerateDataKey", f"panoveil-{bucket}-key") == ("w" in granted or catalogues)
+
+
+UNWRAPS = {"archivist": ["kms:Decrypt", "kms:GenerateDataKey"], "restorer": ["kms:Decrypt"]}
+
+
+@pytest.mark.parametrize("name", sorted(ROLES))
+def test_who_unwraps_a_drives_key(name: str) -> None:
+    """Who erases cannot look, and who can look cannot erase."""
+    asked = ("kms:Decrypt", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion")
+    assert [action for action in asked if ROLES[name].may(action, "panoveil-wrapping-key")] == UNWRAPS.get(name, [])
+
+
+@pytest.mark.parametrize("name", sorted(ROLES))
+def test_who_asks_the_archive_and_who_removes_every_version(name: str) -> None:
+    archived = "arn:aws:s3:::panoveil-archive/survey/drive/capture/index.tar.aesgcm"
+    assert ROLES[name].may("s3:RestoreObject", archived) == (name == "restorer")
+    assert ROLES[name].may("s3:DeleteObjectVersion", archived) == (name == "custodian")
+    assert ROLES[name].may("s3:ListBucketVersions", "arn:aws:s3:::panoveil-archive") == (name == "custodian")
 
 
 def test_no_role_may_anything_everywhere() -> None:

@@ -135,7 +135,7 @@ class World:
             state = await self.ledger.state(CaptureId.parse(message.capture_id))
             assert state is not None
             assert state.state == State.PUBLISHED
-        assert len(await self.published()) == 2 * count
+        assert len(await self.published()) == 4 * count
         assert len([entry async for entry in self.ledger.audit_chain(capture(0).drive_id)]) == count
 
 

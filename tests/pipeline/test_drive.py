@@ -1,7 +1,12 @@
 """A drive with everything wrong that can be, through real servers: the bad is named, the good is published, nothing is lost."""
 
+import asyncio
 import hashlib
+import json
+import os
 import signal
+import subprocess
+import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,13 +15,14 @@ import pytest
 import pytest_asyncio
 
 from console.audit import verify
+from console.catalogue.sources import Published
 from console.demo.collect import collect_publications
 from console.demo.drives import existing_drive
 from console.demo.run import Drive
 from console.rigs.importers import nuscenes_drive
 from console.stack import stack as stacks
 from console.stack import triton
-from panoveil.contracts.keys import Bucket, CaptureId, Stream, raw_key
+from panoveil.contracts.keys import Bucket, CaptureId, Stream, catalogue_key, raw_key
 from panoveil.contracts.reasons import Reason
 from panoveil.ledger import CaptureState, State
 from panoveil.pixels import jpeg
@@ -124,14 +130,32 @@ async def test_what_is_published_is_whole_once_and_clean(pipeline: Pipeline, dri
         assert jpeg.dimensions(data) == (WIDTH, WIDTH // 2)
         assert scan(data) == []
         assert publication.sha256 == hashlib.sha256(data).hexdigest()
-        assert len(await pipeline.published(CaptureId.parse(publication.capture_id))) == 3
+        assert len(await pipeline.published(CaptureId.parse(publication.capture_id))) == 5
 
 
 async def test_the_audit_chain_of_the_drive_is_whole(pipeline: Pipeline, driven: Driven) -> None:
     entries = [entry async for entry in pipeline.world.ledger.audit_chain(driven.drive_id)]
     assert sorted(str(entry.body["capture_id"]) for entry in entries) == [f"{driven.drive_id}/{name}" for name in WHOLE]
     verdict = await verify(pipeline.world.ledger, pipeline.world.blobs, driven.drive_id, noted=entries[0].head)
-    assert (verdict.findings, verdict.objects) == ((), 2 * len(WHOLE))
+    assert (verdict.findings, verdict.objects) == ((), 4 * len(WHOLE))
+
+
+async def test_a_published_drive_is_catalogued_beside_it_and_shown(pipeline: Pipeline, driven: Driven) -> None:
+    command = [sys.executable, "-m", "console", "catalogue", driven.drive_id, "--publish"]
+    done = await asyncio.to_thread(
+        subprocess.run, command, env=os.environ | pipeline.stack.environment, capture_output=True, check=True
+    )
+    assert done.stdout.decode().startswith(f"{len(WHOLE)} panoramas")
+    items = await pipeline.world.blobs.get(catalogue_key(driven.drive_id, "items.geojson"))
+    captures = [one["properties"]["panoveil:capture_id"] for one in json.loads(items)["features"]]
+    assert captures == [f"{driven.drive_id}/{name}" for name in WHOLE]
+    verdict = await verify(pipeline.world.ledger, pipeline.world.blobs, driven.drive_id, noted=None)
+    assert verdict.findings == ()
+    source = Published(driven.drive_id, pipeline.world.ledger, pipeline.world.blobs)
+    first = (await source.publications())[0]
+    tiles = first.derivative("tiles")
+    assert tiles is not None
+    assert (await source.read(tiles.key, 0, 7), await source.size(tiles.key)) == (b"PMTiles", tiles.size)
 
 
 async def test_no_service_logs_a_payload(pipeline: Pipeline, driven: Driven) -> None:

@@ -9,6 +9,7 @@ from console.stack.processes import free_port
 from panoveil.aws import Patience
 from panoveil.blobs import Blobs, MemoryBlobs, Multipart, S3Blobs, provision_buckets
 from panoveil.contracts.keys import Bucket
+from panoveil.keys import DriveKeys, KmsDriveKeys, MemoryDriveKeys, provision_wrapping_key
 from panoveil.ledger import DynamoLedger, Ledger, MemoryLedger, provision_table
 
 REGION = "eu-north-1"
@@ -26,7 +27,7 @@ def nowhere(credentials: None) -> str:
 async def blobs(request: pytest.FixtureRequest) -> AsyncIterator[Blobs]:
     """An empty object store."""
     if request.param == "memory":
-        yield MemoryBlobs()
+        yield MemoryBlobs(restore_seconds=0.1)
         return
     endpoint: str = request.getfixturevalue("emulator")
     buckets = {role: f"t{uuid.uuid4().hex[:12]}-{role}" for role in Bucket}
@@ -46,4 +47,21 @@ async def ledger(request: pytest.FixtureRequest) -> AsyncIterator[Ledger]:
     table = f"t{uuid.uuid4().hex[:12]}"
     provision_table(table, REGION, endpoint)
     async with DynamoLedger(table, REGION, endpoint) as store:
+        yield store
+
+
+@pytest.fixture(params=BOTH)
+async def keys(request: pytest.FixtureRequest) -> AsyncIterator[DriveKeys]:
+    """An empty key store."""
+    if request.param == "memory":
+        yield MemoryDriveKeys()
+        return
+    endpoint: str = request.getfixturevalue("emulator")
+    name = f"t{uuid.uuid4().hex[:12]}"
+    provision_buckets({Bucket.KEYS: f"{name}-keys"}, REGION, endpoint)
+    provision_wrapping_key(f"alias/{name}", REGION, endpoint)
+    async with (
+        S3Blobs({Bucket.KEYS: f"{name}-keys"}, REGION, endpoint) as blobs,
+        KmsDriveKeys(blobs, f"alias/{name}", REGION, endpoint) as store,
+    ):
         yield store

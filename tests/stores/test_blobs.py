@@ -4,12 +4,14 @@ import asyncio
 import base64
 import hashlib
 import random
+import time
 import uuid
 
 import pytest
 
 from panoveil.aws import Refused, plain_client
-from panoveil.blobs import Blobs, MemoryBlobs, Multipart, S3Blobs, provision_buckets
+from panoveil.blobs import Access, Blobs, MemoryBlobs, Multipart, S3Blobs, Shelf, provision_buckets
+from panoveil.contracts.archive import StorageClass
 from panoveil.contracts.errors import Misconfigured, Rejected, Unavailable
 from panoveil.contracts.keys import BlobRef, Bucket
 from panoveil.contracts.reasons import Reason
@@ -62,6 +64,20 @@ async def test_an_absent_object_is_gone(blobs: Blobs) -> None:
     assert await blobs.head(FRAME) is None
 
 
+@pytest.mark.parametrize(
+    ("first", "end", "found"), [(0, 4, b"abcd"), (2, 5, b"cde"), (4, 99, b"ef"), (6, 9, b""), (99, 100, b""), (3, 3, b"")]
+)
+async def test_a_part_is_read_as_far_as_the_object_goes(blobs: Blobs, first: int, end: int, found: bytes) -> None:
+    await blobs.put(FRAME, b"abcdef")
+    assert await blobs.part(FRAME, first, end) == found
+
+
+async def test_a_part_of_an_absent_object_is_gone(blobs: Blobs) -> None:
+    with pytest.raises(Rejected) as caught:
+        await blobs.part(FRAME, 0, 1)
+    assert caught.value.reason == Reason.OBJECT_GONE
+
+
 async def test_delete_is_repeatable(blobs: Blobs) -> None:
     await blobs.put(FRAME, b"x")
     await blobs.delete(FRAME)
@@ -94,6 +110,93 @@ async def test_list_goes_on_after_a_thousand(blobs: Blobs) -> None:
     assert [item.ref.key async for item in blobs.list(Bucket.REGISTRY, "n/")] == [f"n/{number:04}" for number in range(1005)]
 
 
+async def test_only_the_first_of_several_writes_what_is_new(blobs: Blobs) -> None:
+    wrote = await asyncio.gather(*(blobs.put_new(FRAME, b"%d" % number) for number in range(8)))
+    assert sorted(wrote) == [False] * 7 + [True]
+    assert await blobs.get(FRAME) == b"%d" % wrote.index(True)
+
+
+@pytest.mark.parametrize("size", [1, (6 << 20) + 1])
+async def test_the_store_tells_by_its_checksum_what_it_holds(blobs: Blobs, size: int) -> None:
+    data = random.Random(size).randbytes(size)
+    assert not await blobs.holds(FRAME, data)
+    await blobs.put(FRAME, data, storage_class=StorageClass.DEEP_ARCHIVE)
+    assert await blobs.holds(FRAME, data)
+    assert not await blobs.holds(FRAME, data[:-1] + bytes([data[-1] ^ 1]))
+    assert not await blobs.holds(FRAME, data + b"x")
+
+
+async def test_what_lies_in_cold_storage_is_restored_before_it_is_read(blobs: Blobs) -> None:
+    assert await blobs.shelf(FRAME) is None
+    await blobs.put(FRAME, b"original", storage_class=StorageClass.DEEP_ARCHIVE)
+    assert await blobs.shelf(FRAME) == Shelf(StorageClass.DEEP_ARCHIVE, Access.ARCHIVED)
+    with pytest.raises(Rejected, match="restore it first"):
+        await blobs.get(FRAME)
+    before = time.time()
+    for _ in range(2):
+        await blobs.restore(FRAME, "Standard", 3)
+        assert await blobs.shelf(FRAME) == Shelf(StorageClass.DEEP_ARCHIVE, Access.RESTORING)
+    with pytest.raises(Rejected, match="restore it first"):
+        await blobs.get(FRAME)
+    shelf = await _restored(blobs)
+    assert (shelf.access, await blobs.get(FRAME)) == (Access.READABLE, b"original")
+    assert shelf.until is not None
+    assert before + 2 * 86_400 < shelf.until < before + 5 * 86_400
+
+
+async def _restored(blobs: Blobs) -> Shelf:
+    for _ in range(1000):
+        shelf = await blobs.shelf(FRAME)
+        assert shelf is not None
+        if shelf.access is not Access.RESTORING:
+            return shelf
+        await asyncio.sleep(0.02)
+    pytest.fail("it was not restored in 20 s")
+
+
+async def test_what_is_not_in_cold_storage_cannot_be_restored(blobs: Blobs) -> None:
+    with pytest.raises(Rejected, match="not in cold storage"):
+        await blobs.restore(FRAME, "Bulk", 1)
+    await blobs.put(FRAME, b"hot", storage_class=StorageClass.STANDARD_IA)
+    assert await blobs.shelf(FRAME) == Shelf(StorageClass.STANDARD_IA, Access.READABLE)
+    assert await blobs.get(FRAME) == b"hot"
+    with pytest.raises(Rejected, match="not in cold storage"):
+        await blobs.restore(FRAME, "Bulk", 1)
+
+
+async def test_purging_takes_a_prefix_and_nothing_else(blobs: Blobs) -> None:
+    keys = ["dk/d1/c1/a.jpg", "dk/d1/c1/b.jpg", "dk/d1/c10/a.jpg", "dk/d10/c1/a.jpg"]
+    await asyncio.gather(*(blobs.put(BlobRef(Bucket.RAW, key), b"x", storage_class=StorageClass.GLACIER) for key in keys))
+    await blobs.put(BlobRef(Bucket.PUBLISHED, keys[0]), b"x")
+    assert await blobs.purge(Bucket.RAW, "dk/d1/c1/") == tuple(keys[:2])
+    assert await blobs.purge(Bucket.RAW, "dk/d1/c1/") == ()
+    assert [item.ref.key async for item in blobs.list(Bucket.RAW)] == keys[2:]
+    assert await blobs.head(BlobRef(Bucket.PUBLISHED, keys[0])) is not None
+
+
+@pytest.mark.servers
+async def test_purging_takes_every_version_where_a_bucket_keeps_them(emulator: str) -> None:
+    bucket = f"versions-{uuid.uuid4().hex[:8]}"
+    provision_buckets({Bucket.RAW: bucket}, REGION, emulator)
+    s3 = plain_client("s3", REGION, emulator)
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    async with S3Blobs({Bucket.RAW: bucket}, REGION, emulator) as store:
+        for text in (b"one", b"two"):
+            await store.put(FRAME, text)
+        await store.delete(FRAME)
+        assert s3.list_object_versions(Bucket=bucket)["DeleteMarkers"]
+        assert await store.purge(Bucket.RAW, "dk/d1/") == (FRAME.key,)
+    left = s3.list_object_versions(Bucket=bucket)
+    assert (left.get("Versions", []), left.get("DeleteMarkers", [])) == ([], [])
+
+
+async def test_a_listed_object_says_when_it_was_written(blobs: Blobs) -> None:
+    before = time.time()
+    await blobs.put(FRAME, b"x")
+    (found,) = [item async for item in blobs.list(Bucket.RAW)]
+    assert before - 2 < found.written < time.time() + 2
+
+
 async def test_memory_that_is_down_answers_unavailable() -> None:
     store = MemoryBlobs()
     await store.put(FRAME, b"x")
@@ -114,6 +217,11 @@ async def _all_unavailable(store: Blobs) -> None:
         store.get(FRAME),
         store.head(FRAME),
         store.delete(FRAME),
+        store.put_new(FRAME, b"x"),
+        store.holds(FRAME, b"x"),
+        store.shelf(FRAME),
+        store.restore(FRAME, "Bulk", 1),
+        store.purge(Bucket.RAW, "dk/"),
         anext(aiter(store.list(Bucket.RAW))),
     ):
         with pytest.raises(Unavailable) as caught:

@@ -116,10 +116,24 @@ async def test_moves_follow_the_rule(ledger: Ledger) -> None:
         assert (state.state, state.reason, state.detail) == ((after, "is", "after") if moved else (before, "was", "before"))
 
 
-def test_published_is_for_ever_and_unhappy_ends_move_on() -> None:
-    assert not [state for state in State if State.PUBLISHED in MAY_FOLLOW[state]]
+def test_published_is_until_it_is_erased_and_unhappy_ends_move_on() -> None:
+    assert [state for state in State if State.PUBLISHED in MAY_FOLLOW[state]] == [State.ERASED]
+    assert not [state for state in State if State.ERASED in MAY_FOLLOW[state]]
     assert all(State.QUARANTINED in MAY_FOLLOW[state] for state in set(State) - {State.RECEIVING})
     assert {state for state in State if State.HELD in MAY_FOLLOW[state]} == ENDS
+
+
+async def test_a_capture_is_erased_by_itself_or_with_its_drive_also_one_that_nobody_has_seen_yet(ledger: Ledger) -> None:
+    await ledger.move(C1, State.PUBLISHED)
+    await ledger.move(C2, State.PUBLISHED)
+    await ledger.move(C1, State.ERASED)
+    assert (await ledger.erased(C1), await ledger.erased(C2), await ledger.drive_erased(C1.drive_id)) == (True, False, False)
+    for _ in range(2):
+        await ledger.end_drive(C2.drive_id)
+    assert await ledger.erased(C2)
+    assert await ledger.drive_erased(C2.drive_id)
+    assert await ledger.erased(CaptureId.parse(f"{C2.drive_id}/later"))
+    assert not await ledger.erased(CaptureId("dk", "other", "c1"))
 
 
 async def test_a_late_object_does_not_take_a_capture_back(ledger: Ledger) -> None:

@@ -1,5 +1,6 @@
 """What only real servers show: provisioning, and that nothing outlives a service."""
 
+import dataclasses
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from panoveil.contracts.errors import Misconfigured, Unavailable
 from panoveil.contracts.keys import Stream
 from panoveil.streams import KclConfig, KclSource, Outgoing, kinesis_sink, provision_application, provision_streams
 from panoveil.streams._kcl.preflight import check
-from panoveil.streams._kcl.watchdog import Watchdog
+from panoveil.streams._kcl.watchdog import Watchdog, release
 from tests.streams.running import PATIENCE, Running, nothing
 from tests.streams.worlds import REGION, SHARDS, KclWorld, descendants
 
@@ -144,6 +145,14 @@ def test_the_lock_of_a_dead_leader_is_removed_when_its_time_is_up_and_not_before
     now += 12
     assert watchdog.look()
     assert leader(world) is None
+
+
+@pytest.mark.parametrize("worker", ["the dead", "somebody else"])
+def test_a_worker_takes_back_the_lock_of_its_own_dead_daemon_at_once_and_no_other(emulator: str, worker: str) -> None:
+    world = KclWorld(emulator)
+    left_behind(world, lease_seconds=120)
+    release(dataclasses.replace(world.config, worker_id=worker))
+    assert leader(world) == (None if worker == "the dead" else "the dead")
 
 
 async def test_records_are_pushed_where_that_is_asked_for(emulator: str) -> None:

@@ -18,7 +18,7 @@ from panoveil.streams._kcl.gateway import Gateway
 from panoveil.streams._kcl.java import find_java, kcl_jars
 from panoveil.streams._kcl.preflight import check, shards_of
 from panoveil.streams._kcl.session import Watch
-from panoveil.streams._kcl.watchdog import watch
+from panoveil.streams._kcl.watchdog import release, watch
 from panoveil.streams._lag import Lag
 from panoveil.streams._port import Record, Work
 
@@ -38,15 +38,17 @@ class KclSource:
         preflight: Callable[[KclConfig], None] = check,
         list_shards: Callable[[KclConfig], Iterable[str]] = shards_of,
         watchdog: Callable[[KclConfig], Coroutine[Any, Any, None]] = watch,
+        release: Callable[[KclConfig], None] = release,
     ) -> None:
         """Nothing is started yet. `preflight` runs in a thread and raises what stands against starting, as does `list_shards`.
 
-        `watchdog` runs beside the daemon.
+        `watchdog` runs beside the daemon, `release` in a thread before each start of one.
         """
         self._config = config
         self._preflight = preflight
         self._list_shards = list_shards
         self._watchdog = watchdog
+        self._release = release
         self._stop = asyncio.Event()
         self._to_pass: set[str] = set()
 
@@ -86,6 +88,7 @@ class KclSource:
 
     async def _run_daemon(self, java: Path, jars: Path, folder: Path, gateway: Gateway) -> None:
         """Run the daemon once, to whatever end; raise what `work` raised."""
+        await asyncio.to_thread(self._release, self._config)
         telemetry.KCL_STARTS.labels(self._config.service).inc()
         daemon = await Daemon.start(java, jars, folder, emulated=self._config.endpoint_url is not None)
         try:

@@ -109,6 +109,25 @@ class Watchdog:
         return Stillness(longest_gap=2 * self._every)
 
 
+def release(config: KclConfig, dynamodb: Any = None) -> None:
+    """Remove the leader's lock where this worker holds it: called while its daemon is down, so the holder is dead.
+
+    A daemon that starts anew does not know the lock for its own and would wait for it to run out, two minutes in which no lease is
+    assigned. Where it cannot be removed that is said, and waited for.
+    """
+    table = f"{config.application}-CoordinatorState"
+    try:
+        with Expecting(_LOST_RACE), translated("dynamodb", f"table {table}"):
+            (dynamodb or plain_client("dynamodb", config.region, config.tables_url)).delete_item(
+                TableName=table,
+                Key=_LOCK,
+                ConditionExpression="ownerName = :me",
+                ExpressionAttributeValues={":me": {"S": config.worker_id}},
+            )
+    except (PanoveilError, Refused) as error:
+        _log.warning("the lock of this worker's dead daemon stays until it runs out: %s", error)
+
+
 async def watch(config: KclConfig) -> None:
     """Watch an application's leader for ever."""
     await Watchdog(config).run()

@@ -30,6 +30,7 @@ async def publish(blobs: MemoryBlobs, recipe_id: str) -> None:
     made = PanoramaPublished(
         capture_id=str(CAPTURE), recipe_id=recipe_id, stitch_recipe_id="s", captured_at=WHEN, pose=Pose(latitude=55, longitude=10),
         key=ref.key, sha256=recipe_id[-1] * 64, width=512, height=256, boxes=(), verification_rounds=1,
+        size=9, derivatives=(),
     )  # fmt: skip
     await blobs.put(publication_key(str(CAPTURE), recipe_id), encode(made))
 

@@ -3,26 +3,32 @@
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from console.archive import restore
+from console.archive.scope import Scope as RestoreScope
 from console.recipes.document import running
 from console.replay import app
-from console.replay.redo import Anonymizing, Outcome, Stitching
+from console.replay.redo import Anonymizing, Outcome, Redo, Stitching, unless_erased
 from console.replay.report import line
 from console.replay.scope import Scope
 from panoveil.blobs import MemoryBlobs
-from panoveil.contracts.keys import BlobRef, Bucket, Stream, raw_key, stitched_key
-from panoveil.contracts.messages import encode
+from panoveil.contracts.keys import MANIFEST_NAME, BlobRef, Bucket, Stream, raw_key, stitched_key
+from panoveil.contracts.messages import CaptureManifest, CaptureReady, FrameEntry, PanoramaPublished, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe, QualityGate, StitchRecipe
 from panoveil.detection import RectangleDetector
+from panoveil.keys import MemoryDriveKeys
 from panoveil.ledger import State
 from panoveil.runtime import Connections
 from panoveil.streams import MemoryStreams, RetryPolicy
 from services.anonymizer import handler as anonymizer
+from services.archivist import handler as archivist
+from services.archivist.handler import Ports as Archivist
 from services.stitcher import handler as stitcher
 from tests.unit.console.replay.worlds import OPERATOR, Heard
 from tests.unit.services.anonymizer import scenes
@@ -52,7 +58,7 @@ class World:
         await self.ledger.finish(CAPTURE, "ingest", "1", encode(stitchers.READY))
         await self.stitching()(encode(stitchers.READY))
 
-    async def replay(self, stitching: Stitching) -> Heard:
+    async def replay(self, stitching: Redo) -> Heard:
         wish = app.Wish("stitcher", Scope(captures=frozenset({CAPTURE})), running(), OPERATOR)
         heard = Heard()
         source = app.ledger_source(wish, Connections(self.blobs, self.ledger, self.streams), heard)
@@ -60,7 +66,7 @@ class World:
         return heard
 
     async def published(self) -> int:
-        return len([blob async for blob in self.blobs.list(Bucket.PUBLISHED) if blob.ref.key.endswith(".jpg")])
+        return len([blob async for blob in self.blobs.list(Bucket.PUBLISHED) if blob.ref.key.endswith(".pmtiles")])
 
 
 @pytest.fixture(name="world")
@@ -131,3 +137,57 @@ async def test_the_whole_capture_is_redone_where_it_was_announced_with_a_gap_bef
     assert (await world.replay(world.stitching(other))).counts["redone"] == 1
     assert await world.ledger.finished(CAPTURE, stitcher.STAGE, other.recipe_id) is not None
     assert await world.blobs.head(BlobRef(Bucket.STITCHED, stitched_key(str(CAPTURE), other.recipe_id).key)) is not None
+
+
+async def archive(world: World) -> tuple[Archivist, MemoryDriveKeys]:
+    """Archive the capture and let its originals expire, as a retention rule does."""
+    keys = MemoryDriveKeys()
+    ports = Archivist(world.blobs, world.ledger, keys, lambda: datetime.now(UTC))
+    for record in world.streams.records(Stream.PUBLICATIONS):
+        message = decode(record.data)
+        assert isinstance(message, PanoramaPublished)
+        await archivist.handle(message, ports)
+    await world.blobs.purge(Bucket.RAW, f"{CAPTURE}/")
+    return ports, keys
+
+
+async def test_a_capture_whose_originals_went_into_the_archive_is_restored_and_replayed(world: World) -> None:
+    """Publish, archive, originals gone, restore, replay: the new recipe publishes beside the old."""
+    world.blobs.objects[raw_key(CAPTURE, MANIFEST_NAME)] = manifest_of(stitchers.READY)
+    originals = {ref: data for ref, data in world.blobs.objects.items() if ref.bucket is Bucket.RAW}
+    _, keys = await archive(world)
+    again = world.stitching(RECIPE.model_copy(update={"jpeg_quality": 70}))
+
+    heard = await world.replay(again)
+    (failed,) = (event for event in heard.events if isinstance(event, Outcome))
+    assert (failed.kind, failed.reason) == ("failed", Reason.NOT_RESTORED)
+    assert "panoveil restore --capture" in line("stitcher", failed)
+
+    scope, connections = RestoreScope.of(None, [str(CAPTURE)]), Connections(world.blobs, world.ledger, world.streams)
+    wish = restore.Wish("Standard", 7, "operator-4", "a better model", lambda: datetime.now(UTC))
+    world.blobs._restore_seconds = 0.0
+    await restore.ask(await restore.look(scope, connections, keys), wish, connections)
+    await restore.bring_back(await restore.look(scope, connections, keys), wish, connections, keys)
+    assert {ref: data for ref, data in world.blobs.objects.items() if ref.bucket is Bucket.RAW} == originals
+
+    heard = await world.replay(again)
+    assert heard.as_json() | {"flipped": 0} == {"redone": 1, "skipped": 0, "held": 0, "failed": 0, "flipped": 0}
+    assert await world.published() == 2
+
+
+async def test_an_erased_capture_is_not_replayed(world: World) -> None:
+    await world.ledger.move(CAPTURE, State.ERASED)
+    heard = await world.replay(unless_erased(world.stitching(), world.ledger))
+    (failed,) = (event for event in heard.events if isinstance(event, Outcome))
+    assert (failed.kind, failed.reason) == ("failed", Reason.ERASED)
+
+
+def manifest_of(ready: CaptureReady) -> bytes:
+    """`capture.json` of an announced capture, whose frames' files are named for their lenses."""
+    frames = tuple(FrameEntry(lens=frame.lens, file=frame.key.rsplit("/", 1)[1], sha256=frame.sha256) for frame in ready.frames)
+    return encode(
+        CaptureManifest(
+            survey=CAPTURE.survey, drive=CAPTURE.drive, capture=CAPTURE.capture, rig_id=ready.rig_id,
+            captured_at=ready.captured_at, pose=ready.pose, frames=frames,
+        )
+    )  # fmt: skip

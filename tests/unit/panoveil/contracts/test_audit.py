@@ -7,14 +7,30 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from panoveil.contracts import examples
-from panoveil.contracts.audit import Audited, Flip, Hold, OperatorAction, Publication, QuarantineDecision
+from panoveil.contracts.audit import (
+    Archival,
+    Audited,
+    Erasure,
+    Expiry,
+    Flip,
+    Hold,
+    OperatorAction,
+    Publication,
+    QuarantineDecision,
+    Restoration,
+)
 from panoveil.ledger import MemoryLedger, note
 
 ENTRIES: TypeAdapter[Audited] = TypeAdapter(Audited)
 NAMES = [name for name in examples.names() if name.startswith("audit.")]
 
 
-@pytest.mark.parametrize("kind", [Publication, Hold, OperatorAction, QuarantineDecision, Flip])
+ANOTHER = {"audit.expiry.1": {"data_class": "stitched"}}
+"""What makes another deed of an example that is of no capture."""
+KINDS = [Publication, Hold, OperatorAction, QuarantineDecision, Flip, Archival, Restoration, Erasure, Expiry]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_of_entry_has_an_example(kind: type[Audited]) -> None:
     assert f"audit.{kind.model_fields['kind'].default}.{kind.model_fields['version'].default}" in NAMES
 
@@ -30,7 +46,7 @@ async def test_the_same_is_noted_once_and_something_else_again(name: str) -> Non
     ledger, entry = MemoryLedger(), ENTRIES.validate_json(examples.read(name))
     first = await note(ledger, entry)
     assert await note(ledger, entry) == first
-    other = await note(ledger, entry.model_copy(update={"capture_id": "fyn-2026/car7-0601/000002"}))
+    other = await note(ledger, entry.model_copy(update=ANOTHER.get(name, {"capture_id": "fyn-2026/car7-0601/000002"})))
     assert other.sequence == 2
     assert [one async for one in ledger.audit_chain(entry.drive_id)] == [first, other]
 

@@ -6,8 +6,18 @@ import pytest
 from pydantic import BaseModel
 
 from panoveil.contracts import examples
+from panoveil.contracts.archive import CaptureRestored, RestoreRequested, parse_archived
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.keys import CaptureId, parse_raw_key, published_key
+from panoveil.contracts.keys import (
+    CaptureId,
+    archive_key,
+    catalogue_key,
+    parse_raw_key,
+    publication_key,
+    published_key,
+    published_keys,
+    suffix,
+)
 from panoveil.contracts.messages import (
     CaptureReady,
     CurrentPublication,
@@ -18,6 +28,7 @@ from panoveil.contracts.messages import (
     PanoramaStitchedV2,
     decode,
     encode,
+    outcome,
     parse_manifest,
 )
 from panoveil.contracts.reasons import Reason
@@ -144,6 +155,34 @@ def test_an_older_version_says_the_same_as_todays(version: int) -> None:
     assert {key: now[key] for key in kept} == {key: then[key] for key in kept}
 
 
+def test_an_older_publication_says_the_same_as_todays_with_nothing_made_of_it() -> None:
+    old, today = decode(examples.read("panorama.published.1")), outcome(examples.read("panorama.published.1"))
+    assert isinstance(today, PanoramaPublished)
+    assert (today.version, today.size, today.derivatives, today.derivative("tiles")) == (2, None, (), None)
+    assert old.model_dump(exclude={"version"}) == today.model_dump(exclude={"version", "size", "derivatives"})
+
+
+def test_a_publication_names_what_was_made_of_it() -> None:
+    today = outcome(examples.read("panorama.published.2"))
+    assert isinstance(today, PanoramaPublished)
+    tiles, thumbnail = today.derivative("tiles"), today.derivative("thumbnail")
+    assert tiles is not None
+    assert thumbnail is not None
+    names = {ref.key for ref in published_keys(today.capture_id, today.recipe_id)}
+    assert names == {today.key, tiles.key, thumbnail.key, publication_key(today.capture_id, today.recipe_id).key}
+    assert [suffix(key) for key in (today.key, *(one.key for one in today.derivatives))] == [".jpg", ".thumbnail.jpg", ".pmtiles"]
+
+
+def test_other_messages_are_no_outcome() -> None:
+    assert outcome(examples.read("capture.ready.1")) is None
+    assert isinstance(outcome(examples.read("panorama.held.1")), PanoramaHeld)
+
+
+def test_a_drives_catalogue_lies_beside_no_survey() -> None:
+    with pytest.raises(Rejected):
+        parse_raw_key(catalogue_key("fyn-2026/car7-0601", "collection.json").key)
+
+
 @pytest.mark.parametrize(("old", "new"), [(1, 2), (1, 3), (2, 3)])
 def test_an_older_version_cannot_pass_for_a_later_one(old: int, new: int) -> None:
     document = json.loads(examples.read(f"panorama.stitched.{old}")) | {"version": new}
@@ -200,7 +239,35 @@ def test_what_says_which_publication_is_the_current_one_is_read_and_written_back
     assert current.key == published_key(current.capture_id, current.recipe_id).key
 
 
+def test_what_the_ledger_notes_of_an_archived_capture_is_read_and_written_back() -> None:
+    text = examples.read("capture.archived.1")
+    archived = parse_archived(text)
+    assert json.loads(encode(archived)) == json.loads(text)
+    assert archived.key == archive_key(archived.capture_id, archived.index_sha256[:16]).key
+    with pytest.raises(Rejected, match="another version"):
+        parse_archived(json.dumps(json.loads(text) | {"version": 2}).encode())
+
+
+def test_what_the_ledger_notes_of_a_restore_is_read_and_written_back() -> None:
+    kinds: dict[str, type[RestoreRequested | CaptureRestored]] = {
+        "capture.restore.1": RestoreRequested,
+        "capture.restored.1": CaptureRestored,
+    }
+    for name, kind in kinds.items():
+        text = examples.read(name)
+        assert json.loads(encode(kind.model_validate_json(text))) == json.loads(text)
+
+
 def test_the_folder_holds_nothing_unread() -> None:
-    read = {*MESSAGES, "capture.1", "rig.1", "uploads.s3_notification.2.1", "uploads.eventbridge.0", "publication.current.1"}
+    read = {
+        *MESSAGES,
+        "capture.1",
+        "capture.archived.1",
+        "capture.restore.1",
+        "capture.restored.1",
+        "rig.1",
+        "publication.current.1",
+    }
+    read |= {"uploads.s3_notification.2.1", "uploads.eventbridge.0"}
     audited = {name for name in examples.names() if name.startswith("audit.")}  # test_audit reads them
     assert set(examples.names()) - audited == read

@@ -1,10 +1,14 @@
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from pmtiles.reader import MemorySource, Reader
 
 from panoveil.blobs import MemoryBlobs, StoredBlob
 from panoveil.contracts.errors import Rejected, Unavailable
@@ -17,10 +21,14 @@ from panoveil.contracts.keys import (
     current_key,
     publication_key,
     published_key,
+    published_keys,
     stitched_key,
+    thumbnail_key,
+    tiles_key,
 )
 from panoveil.contracts.messages import (
     CurrentPublication,
+    Derivative,
     PanoramaBox,
     PanoramaHeld,
     PanoramaPublished,
@@ -36,6 +44,8 @@ from panoveil.detection import Detections, Detector, Images, Kind, RectangleDete
 from panoveil.ledger import MemoryLedger, State
 from panoveil.pixels import jpeg
 from panoveil.streams import MemoryStreams
+from services.anonymizer import handler
+from services.anonymizer.derivatives import Derivatives, derived
 from services.anonymizer.handler import Ports, handle
 from services.anonymizer.metadata import scan
 from tests.unit.panoveil.detection.test_triton import Server
@@ -44,6 +54,7 @@ from tests.unit.services.anonymizer.test_anonymize import Blinded, Down, Haunted
 
 CAPTURE = CaptureId("fyn-2026", "car7-0601", "000001")
 RECIPE = scenes.RECIPE.model_copy(update={"stitch_recipe_id": "5f1c0a9be37d2468"})
+PICTURES = (published_key, thumbnail_key, tiles_key)
 
 
 def panorama() -> bytes:
@@ -116,6 +127,39 @@ async def test_a_panorama_is_published_without_what_identifies(world: World) -> 
     state = await world.ledger.state(CAPTURE)
     assert state is not None
     assert state.state == State.PUBLISHED
+
+
+async def test_what_is_made_of_a_panorama_is_made_of_what_is_published(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    (message,) = world.sent()
+    before = jpeg.decode(data)
+    published = jpeg.decode(await world.blobs.get(BlobRef(Bucket.PUBLISHED, message.key)))
+    thumbnail = jpeg.decode(await world.blobs.get(thumbnail_key(str(CAPTURE), message.recipe_id)))
+    plate = np.s_[66:68, 102:110]  # at half the size: well within the plate
+    assert np.abs(thumbnail[plate].mean((0, 1)) - published[132:136, 204:220].mean((0, 1))).max() < 5
+    assert np.abs(thumbnail[plate].mean((0, 1)) - before[132:136, 204:220].mean((0, 1))).max() > 50
+    tiles = Reader(MemorySource(await world.blobs.get(tiles_key(str(CAPTURE), message.recipe_id))))
+    assert np.array_equal(jpeg.decode(tiles.get(0, 0, 0)), thumbnail)
+
+
+async def test_a_panorama_is_held_where_what_was_made_of_it_holds_more_than_pixels(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def talkative(picture: NDArray[np.uint8], source: bytes) -> Derivatives:
+        made = derived(picture, source)
+        told = made.thumbnail[:2] + b"\xff\xfe\x00\x07Kirk!" + made.thumbnail[2:]
+        return replace(made, pictures=(told, *made.pictures))
+
+    monkeypatch.setattr(handler, "derived", talkative)
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    (message,) = world.sent()
+    assert (message.type, message.reason) == ("panorama.held", Reason.NOT_VERIFIED)
+    assert "0xFE" in message.detail
+    assert await world.published() == []
 
 
 CARRIED_FACE = {"kind": "face", "score": 0.9, "west": 60.0, "east": 64.0, "south": -6.0, "north": -2.0, "lens": "front"}
@@ -195,7 +239,7 @@ async def test_the_audit_chain_says_why_something_is_held(world: World) -> None:
     assert body["verification"]["rounds"] == RECIPE.verification_rounds
     assert "still found" in body["verification"]["findings"]
     assert {region["kind"] for region in body["regions"]} >= {"face", "plate"}
-    assert body["withdrawn"] == [ref(str(CAPTURE), RECIPE.recipe_id).key for ref in (published_key, publication_key)]
+    assert body["withdrawn"] == [ref.key for ref in published_keys(str(CAPTURE), RECIPE.recipe_id)]
 
 
 async def test_the_audit_chain_does_not_say_who_was_where_when(world: World) -> None:
@@ -257,7 +301,7 @@ async def test_a_hold_takes_back_what_an_attempt_left(world: World) -> None:
     data = panorama()
     await world.put(data)
     await handle(stitched(data), world.ports(RectangleDetector()))
-    assert len(await world.published()) == 2
+    assert await world.published() == sorted(ref.key for ref in published_keys(str(CAPTURE), RECIPE.recipe_id))
     world.ledger = MemoryLedger()
     await handle(stitched(data, hold=DRIFTED), world.ports(Down()))
     assert await world.published() == []
@@ -337,12 +381,10 @@ class CrashingBlobs(MemoryBlobs):
 
     crashes = True
 
-    async def put(
-        self, ref: BlobRef, data: bytes, content_type: str = "application/octet-stream", *, sha256: str | None = None
-    ) -> StoredBlob:
+    async def put(self, ref: BlobRef, data: bytes, *arguments: Any, **more: Any) -> StoredBlob:
         if self.crashes and ref.key.endswith(".json"):
             raise Crash
-        return await super().put(ref, data, content_type, sha256=sha256)
+        return await super().put(ref, data, *arguments, **more)
 
 
 class CrashingLedger(MemoryLedger):
@@ -377,7 +419,10 @@ async def agreed(world: World) -> PanoramaPublished:
     (message,) = world.sent()
     assert isinstance(message, PanoramaPublished)
     assert decode(await world.blobs.get(publication_key(str(CAPTURE), message.recipe_id))) == message
-    assert hashlib.sha256(await world.blobs.get(BlobRef(Bucket.PUBLISHED, message.key))).hexdigest() == message.sha256
+    pictures: tuple[PanoramaPublished | Derivative, ...] = (message, *message.derivatives)
+    for each in pictures:
+        data = await world.blobs.get(BlobRef(Bucket.PUBLISHED, each.key))
+        assert (hashlib.sha256(data).hexdigest(), len(data)) == (each.sha256, each.size)
     assert await world.ledger.finished(CAPTURE, "anonymizer", message.recipe_id) == encode(message)
     state = await world.ledger.state(CAPTURE)
     assert state is not None
@@ -388,7 +433,7 @@ async def agreed(world: World) -> PanoramaPublished:
 async def test_a_crash_between_picture_and_json_is_worked_anew(world: World) -> None:
     data = panorama()
     await crashed_without_json(world, data)
-    assert await world.published() == [published_key(str(CAPTURE), RECIPE.recipe_id).key]
+    assert await world.published() == sorted(ref(str(CAPTURE), RECIPE.recipe_id).key for ref in PICTURES)
     await handle(stitched(data), world.ports(RectangleDetector()))
     await agreed(world)
 
@@ -404,10 +449,13 @@ async def test_a_crash_between_json_and_end_is_taken_up(world: World) -> None:
 
 
 @pytest.mark.parametrize("damage", [b"another picture", None])
-async def test_a_json_whose_picture_differs_is_not_taken_up(world: World, damage: bytes | None) -> None:
+@pytest.mark.parametrize("picture", PICTURES)
+async def test_a_json_whose_picture_differs_is_not_taken_up(
+    world: World, damage: bytes | None, picture: Callable[[str, str], BlobRef]
+) -> None:
     data = panorama()
     await crashed_before_the_end(world, data)
-    ref = published_key(str(CAPTURE), RECIPE.recipe_id)
+    ref = picture(str(CAPTURE), RECIPE.recipe_id)
     await (world.blobs.put(ref, damage) if damage else world.blobs.delete(ref))
     detector = RectangleDetector()
     await handle(stitched(data), world.ports(detector))
@@ -448,7 +496,7 @@ async def test_a_slower_worker_leaves_the_picture_of_the_faster_one(world: World
     first, second = world.sent()
     assert first == second
     assert isinstance(first, PanoramaPublished)
-    assert len(await world.published()) == 2
+    assert await world.published() == sorted(ref.key for ref in published_keys(str(CAPTURE), first.recipe_id))
 
 
 @pytest.mark.parametrize(
@@ -490,7 +538,8 @@ async def test_the_first_publication_is_the_current_one_and_another_recipe_chang
     current = await world.current()
     assert (current.recipe_id, current.key, current.sha256) == (first.recipe_id, first.key, first.sha256)
     assert json.loads(await world.blobs.get(BlobRef(Bucket.PUBLISHED, current.publication)))["sha256"] == first.sha256
-    assert len(await world.published()) == 4
+    both = (published_keys(str(CAPTURE), message.recipe_id) for message in (first, second))
+    assert await world.published() == sorted(ref.key for refs in both for ref in refs)
 
 
 async def stitched_without(world: World, data: bytes, *lenses: str) -> PanoramaStitched:

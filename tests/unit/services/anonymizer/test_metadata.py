@@ -2,8 +2,11 @@ import io
 import struct
 from datetime import UTC, datetime
 from typing import Any
+from xml.etree import ElementTree as ET
 
+import exifread
 import pytest
+from exifread.utils import get_gps_coords
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -15,6 +18,7 @@ from tests.unit.services.anonymizer import scenes
 
 POSE = Pose(latitude=55.6761, longitude=-12.5683, altitude=-3.25, heading=93.5, pitch=-0.6, roll=1.2, accuracy=0.04)
 AT = datetime(2026, 5, 11, 8, 13, 58, 200_000, tzinfo=UTC)
+RDF, GPANO = "http://www.w3.org/1999/02/22-rdf-syntax-ns#", "http://ns.google.com/photos/1.0/panorama/"
 BARE = jpeg.encode(scenes.street(128, 64), 90)
 GOOD = described(BARE, exif(POSE, AT), xmp(POSE, 128, 64))
 
@@ -50,6 +54,31 @@ def test_readers_find_position_direction_and_time() -> None:
     assert (photo[0x9003], photo[0x9011]) == ("2026:05:11 08:13:58", "+00:00")
     assert b'GPano:PoseHeadingDegrees="93.500"' in image.info["xmp"]
     assert image.size == (128, 64)
+
+
+def test_an_independent_reader_finds_position_direction_and_time() -> None:
+    tags = exifread.process_file(io.BytesIO(GOOD), details=False)
+    assert get_gps_coords(tags) == pytest.approx((POSE.latitude, POSE.longitude), abs=1e-8)
+    altitude, below = tags["GPS GPSAltitude"].values[0], tags["GPS GPSAltitudeRef"].values[0]
+    assert (float(altitude), below) == (3.25, 1)
+    assert (tags["GPS GPSImgDirectionRef"].values, float(tags["GPS GPSImgDirection"].values[0])) == ("T", 93.5)
+    assert float(tags["GPS Tag 0x001F"].values[0]) == 0.04
+    assert str(tags["EXIF DateTimeOriginal"]) == "2026:05:11 08:13:58"
+    hours, minutes, seconds = (float(part) for part in tags["GPS GPSTimeStamp"].values)
+    assert (str(tags["GPS GPSDate"]), hours, minutes, seconds) == ("2026:05:11", 8, 13, 58.2)
+
+
+def test_gpano_is_xml_that_says_that_the_picture_is_a_whole_sphere_and_how_it_is_turned() -> None:
+    (description,) = ET.fromstring(xmp(POSE, 8192, 4096)).iter(f"{{{RDF}}}Description")  # noqa: S314 - we wrote it
+    told = {
+        name.removeprefix(f"{{{GPANO}}}"): value for name, value in description.attrib.items() if name.startswith(f"{{{GPANO}}}")
+    }
+    assert told == {
+        "ProjectionType": "equirectangular", "UsePanoramaViewer": "True", "FullPanoWidthPixels": "8192",
+        "FullPanoHeightPixels": "4096", "CroppedAreaImageWidthPixels": "8192", "CroppedAreaImageHeightPixels": "4096",
+        "CroppedAreaLeftPixels": "0", "CroppedAreaTopPixels": "0", "PoseHeadingDegrees": "93.500", "PosePitchDegrees": "-0.600",
+        "PoseRollDegrees": "1.200",
+    }  # fmt: skip
 
 
 def test_a_bare_jpeg_passes() -> None:

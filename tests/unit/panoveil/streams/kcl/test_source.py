@@ -32,6 +32,7 @@ class Shelf:
         script = Path(__file__).with_name("fake_java.py").read_text()
         self.java.write_text(f"#!{sys.executable}\n{script}")
         self.java.chmod(0o755)
+        self.released: list[int] = []
         self.put(20)
 
     def put(self, count: int) -> None:
@@ -39,7 +40,11 @@ class Shelf:
 
     def source(self, limits: Limits = LIMITS) -> KclSource:
         config = KclConfig("app", "stream", "eu-north-1", "me", "test", java=str(self.java), limits=limits)
-        return KclSource(config, preflight=lambda _: None, watchdog=asleep)
+        return KclSource(config, preflight=lambda _: None, watchdog=asleep, release=self.release)
+
+    def release(self, config: KclConfig) -> None:
+        """Note how many daemons had been started when the lock was released."""
+        self.released.append(self.starts if (self.folder / "starts").exists() else 0)
 
     @property
     def family(self) -> dict[int, str]:
@@ -118,6 +123,7 @@ async def test_a_death_is_followed_by_a_start_and_nothing_is_lost(shelf: Shelf, 
     shelf.put(40)
     await eventually(lambda: shelf.checkpoint == 40)
     assert shelf.starts == 2
+    assert shelf.released == [0, 1]
     assert len(worker.seen) == 40
     source.stop()
     await running

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panoveil.streams import KclConfig
-from panoveil.streams._kcl.watchdog import Stillness, Watchdog
+from panoveil.streams._kcl.watchdog import Stillness, Watchdog, release
 
 LEASE, FAILOVER = 120.0, 6.0
 CONFIG = KclConfig("app", "cars", "eu-north-1", "me", "test", failover_seconds=FAILOVER)
@@ -70,6 +70,36 @@ class World:
         if self.lock is None or self.lock["recordVersionNumber"] != ExpressionAttributeValues[":seen"]:
             raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "DeleteItem")
         self.lock = None
+
+
+class Lock:
+    """The one item, deleted by whoever says its owner's name."""
+
+    def __init__(self, owner: str) -> None:
+        self.owner: str | None = owner
+
+    def delete_item(self, *, TableName: str, Key: Any, ConditionExpression: str, ExpressionAttributeValues: Any) -> None:  # noqa: N803
+        assert (TableName, Key) == ("app-CoordinatorState", {"key": {"S": "Leader"}})
+        assert ConditionExpression == "ownerName = :me"
+        if ExpressionAttributeValues[":me"] != {"S": self.owner}:
+            raise ClientError({"Error": {"Code": "ConditionalCheckFailedException"}}, "DeleteItem")
+        self.owner = None
+
+
+@pytest.mark.parametrize(("owner", "left"), [("me", None), ("them", "them")])
+def test_a_worker_releases_the_lock_of_its_own_dead_daemon_and_no_other(owner: str, left: str | None) -> None:
+    lock = Lock(owner)
+    release(CONFIG, lock)
+    assert lock.owner == left
+
+
+def test_a_lock_that_cannot_be_released_runs_out(caplog: pytest.LogCaptureFixture) -> None:
+    class Down:
+        def delete_item(self, **_: Any) -> None:
+            raise ClientError({"Error": {"Code": "ThrottlingException"}}, "DeleteItem")
+
+    release(CONFIG, Down())
+    assert "until it runs out" in caplog.text
 
 
 @pytest.fixture

@@ -1,0 +1,1 @@
+"""What the stream itself costs: throughput, latency, memory and CPU beside the work on pixels."""

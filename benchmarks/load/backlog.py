@@ -1,0 +1,73 @@
+"""A backlog of records worked off by ingest: how fast, and whether memory grows with what has been done or what is left."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.load.meter import Memory, memory
+from benchmarks.load.world import Service, emulated, ingesting
+from panoveil.contracts.keys import Stream
+from panoveil.settings import Settings
+from panoveil.streams import Outgoing, kinesis_sink
+from services.agent.notification import object_created
+
+Tell = Callable[[str], None]
+
+_FRAMES = 5
+_AT_ONCE = 2000
+_SETTLED = 0.1
+"""Share of the backlog after which the service has its working set."""
+
+
+async def measure(records: int, shards: int, folder: Path, tell: Tell) -> dict[str, Any]:
+    """Return records a second and megabytes. The records announce frames of captures whose manifests are still to come."""
+    with emulated(folder, shards) as settings:
+        tell(f"backlog: sending {records:,} records to {shards} shards")
+        await send(records, settings)
+        async with ingesting(settings, folder, PANOVEIL_MAX_IN_FLIGHT="32") as service:
+            return await _worked_off(records, service, tell) | {"shards": shards}
+
+
+async def send(records: int, settings: Settings) -> None:
+    """Send so many records: each announces a frame of a capture whose manifest is still to come."""
+    async with kinesis_sink({Stream.UPLOADS: settings.stream(Stream.UPLOADS)}, settings.region, settings.endpoint_url) as sink:
+        for start in range(0, records, _AT_ONCE):
+            await sink.send(Stream.UPLOADS, [_record(number) for number in range(start, min(start + _AT_ONCE, records))])
+
+
+def _record(number: int) -> Outgoing:
+    capture = f"load/drive-{number // (_FRAMES * 1000):04d}/{number // _FRAMES:06d}"
+    event = object_created("raw", f"{capture}/lens{number % _FRAMES}.jpg", 1_000_000, "0" * 32, datetime.now(UTC))
+    return Outgoing(capture, event)
+
+
+async def _worked_off(records: int, service: Service, tell: Tell) -> dict[str, Any]:
+    began: float | None = None
+    seen: list[tuple[float, float, Memory]] = []
+    cpu = 0.0
+    while (done := await asyncio.to_thread(service.metric, "panoveil_records_total", service="ingest")) < records:
+        if done and began is None:
+            began, cpu = time.monotonic(), service.process.cpu_seconds()
+            first = done
+        seen.append((time.monotonic(), done, memory(service.process)))
+        tell(f"backlog: {done:,.0f} of {records:,}")
+        await asyncio.sleep(max(0.2, records / 50_000))
+        if not service.process.running:
+            raise RuntimeError(service.process.tail())
+    assert began is not None
+    seconds, spent = time.monotonic() - began, service.process.cpu_seconds() - cpu
+    settled = [held for _, done, held in seen if done > _SETTLED * records]
+    return {
+        "records": records,
+        "records_per_s": round((records - first) / seconds, 1),
+        "cpu_ms_per_record": round(1000 * spent / (records - first), 2),
+        "service_mb_first": round(settled[0].service, 1),
+        "service_mb_last": round(settled[-1].service, 1),
+        "service_mb_most": round(max(held.service for held in settled), 1),
+        "jvm_mb_first": round(settled[0].jvm, 1),
+        "jvm_mb_last": round(settled[-1].jvm, 1),
+        "memory_growth": round(settled[-1].total / settled[0].total, 3),
+    }

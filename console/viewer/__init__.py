@@ -1,0 +1,1 @@
+"""`panoveil view`: walk along what is published of a drive, in a browser."""
