@@ -29,7 +29,7 @@ _STATES = {"ingest": ("ready",), "stitcher": ("stitched",), "anonymizer": ("publ
 """To which states a service moves captures."""
 
 _SOON = 0.1
-_CAUSES = ("bug", "dynamodb", "kinesis", "s3", "triton")
+_CAUSES = ("bug", "dynamodb", "kinesis", "kms", "s3", "triton")
 
 RECORDS = Counter(
     "panoveil_records", "Records of a stream that ended, by outcome: done, ignored, quarantined.", ["service", "outcome"]
@@ -248,6 +248,12 @@ def prepare_anonymizer(models: Iterable[str]) -> None:
         HELD.labels(reason)
     for model, cause in product(models, ("busy", "unavailable", "late", "crashed", "nonsense", "blind")):
         DETECTOR_FAILURES.labels(model, cause)
+
+
+def prepare_archivist() -> None:
+    """Likewise for what only the archivist counts."""
+    for cause in ("dynamodb", "kms", "s3", "misconfigured", *Reason):
+        ARCHIVE_FAILURES.labels(cause)
 
 
 def prepare_agent(reasons: Iterable[str]) -> None:

@@ -20,6 +20,7 @@ async def main(settings: ArchivistSettings) -> None:
 
     @contextlib.asynccontextmanager
     async def opened(connections: Connections) -> AsyncIterator[Handler]:
+        telemetry.prepare_archivist()
         async with KmsDriveKeys(connections.blobs, settings.wrapping_alias, settings.region, settings.endpoint_url) as keys:
             ports = Ports(connections.blobs, connections.ledger, keys, lambda: datetime.now(UTC), settings.archive_class)
 

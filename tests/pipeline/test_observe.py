@@ -1,6 +1,8 @@
 """A real Prometheus scrapes the real pipeline while a spoiled drive passes and is replayed: every panel of every dashboard has data."""
 
 import asyncio
+import contextlib
+import dataclasses
 import json
 import os
 import subprocess
@@ -20,7 +22,8 @@ from console.observe import beside, prometheus
 from console.observe.draw import DASHBOARDS, draw
 from console.observe.panels import Board, Span, Target, answers, read
 from console.observe.prometheus import Prometheus
-from console.stack.processes import Process
+from console.stack import stack as stacks
+from console.stack.processes import Process, free_port
 from panoveil.ledger import State
 from simulator.drive import photograph
 from simulator.mischief import Defect, spoil
@@ -69,16 +72,34 @@ async def watched(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) 
     folder, ports = tmp_path_factory.mktemp("observed"), beside.Ports()
     drive = photographed(folder)
     await import_rig(drive.folder, pipeline.world)
-    async with beside.observed(pipeline.stack, ports) as server:
+    async with archivist(pipeline.stack) as stack, beside.observed(stack, ports) as server:
         began = time.time()
         agent = start_agent(pipeline, drive, ports, folder)
         try:
             await pipeline.until_ended(DRIVE, drive.captures, incomplete=["000003"])
+            await pipeline.until("an archived capture", lambda: archived(server))
             await replayed(folder, ports)
             await scraped(pipeline, server, time.time())
         finally:
             await asyncio.to_thread(agent.stop, 5.0)
         yield Watched(server, Span(began, time.time(), RATE), ports, pipeline)
+
+
+@contextlib.asynccontextmanager
+async def archivist(stack: stacks.Stack) -> AsyncIterator[stacks.Stack]:
+    """The stack with the archivist in it."""
+    url = f"http://127.0.0.1:{free_port()}/metrics"
+    larger = dataclasses.replace(stack, metrics_urls={**stack.metrics_urls, stacks.ARCHIVIST: url})
+    stacks.start_service(larger, stacks.ARCHIVIST)
+    try:
+        yield larger
+    finally:
+        await asyncio.to_thread(stack.processes.pop(stacks.ARCHIVIST).stop, 25.0)
+
+
+async def archived(server: Prometheus) -> bool:
+    found = server.instant("sum(panoveil_archived_captures_total) > 0")
+    return bool(found)
 
 
 def start_agent(pipeline: Pipeline, drive: Drive, ports: beside.Ports, folder: Path) -> Process:
@@ -125,7 +146,7 @@ async def test_every_panel_has_data_and_every_query_that_is_not_about_what_goes_
 
 
 async def test_everything_that_serves_metrics_is_scraped(watched: Watched) -> None:
-    jobs = ("agent", "anonymizer", "ingest", "ledger", "replay", "stitcher", "triton")
+    jobs = ("agent", "anonymizer", "archivist", "ingest", "ledger", "replay", "stitcher", "triton")
     assert watched.jobs_up() == dict.fromkeys(jobs, 1.0)
 
 

@@ -16,7 +16,12 @@ from console.observe.dashboards.parts import (
     number,
 )
 
-_STAGES = (("ingest", "uploads"), ("stitcher", "captures"), ("anonymizer", "panoramas"))
+_STAGES = (
+    ("ingest", "uploads"),
+    ("stitcher", "captures"),
+    ("anonymizer", "panoramas"),
+    ("archivist", "publications, where it runs"),
+)
 _RATE = "[$__rate_interval]"
 
 

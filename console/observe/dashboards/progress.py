@@ -128,10 +128,10 @@ def page() -> Page:
                     ),
                     lines(
                         "Archived",
-                        "Captures whose originals lie in the archive, and those that could not be put there.",
+                        "Captures in the time shown whose originals were put into the archive, and attempts that failed. Runbook: ArchiveFailing.",
                         COUNT,
-                        Query("sum(panoveil_archived_captures_total)", "archived"),
-                        Query("sum(panoveil_archive_failures_total) or vector(0)", "failures"),
+                        Query("sum(increase(panoveil_archived_captures_total[$__range]))", "archived"),
+                        Query("sum(increase(panoveil_archive_failures_total[$__range])) or vector(0)", "failed attempts"),
                         span=QUARTER,
                     ),
                     lines(

@@ -40,9 +40,10 @@ LABELS = {
 
 
 def prepare_everything() -> None:
-    for service in ("ingest", "stitcher", "anonymizer"):
+    for service in ("ingest", "stitcher", "anonymizer", "archivist"):
         telemetry.prepare(service)
     telemetry.prepare_anonymizer(["face", "plate"])
+    telemetry.prepare_archivist()
     telemetry.prepare_agent(SkipReason)
     telemetry.prepare_replay("stitcher", ["redone"])
 
