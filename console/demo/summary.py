@@ -118,6 +118,8 @@ def show(summary: Summary, console: Console) -> None:
     for name, (objects, covered) in summary.truth.by_height.items():
         console.print(f"  {name:<16}{covered:>4} of {objects:>4}")
     console.print(f"Pictures: {summary.pictures}", soft_wrap=True)
+    if summary.count(State.PUBLISHED):
+        console.print(f"Walk along them: panoveil view --folder {summary.pictures}", soft_wrap=True)
 
 
 def _outcomes(summary: Summary) -> Table:
