@@ -7,7 +7,7 @@ from pathlib import Path
 from panoveil.blobs import MemoryBlobs
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, published_key, thumbnail_key, tiles_key
 from panoveil.contracts.messages import Derivative, PanoramaBox, PanoramaPublished, Pose, encode
-from panoveil.ledger import MemoryLedger, State
+from panoveil.ledger import Ledger, State
 
 DRIVE = "fyn-2026/car7-0601"
 BEGAN = datetime(2026, 6, 1, 12, 0, 0, 250_000, tzinfo=UTC)
@@ -30,7 +30,7 @@ def published(number: int, pose: Pose | None = None, recipe_id: str = RECIPE, *,
     )  # fmt: skip
 
 
-async def note(ledger: MemoryLedger, found: Iterable[PanoramaPublished]) -> None:
+async def note(ledger: Ledger, found: Iterable[PanoramaPublished]) -> None:
     """Let a ledger know of publications, each its capture's current one."""
     for one in found:
         capture_id = CaptureId.parse(one.capture_id)
