@@ -13,15 +13,14 @@ from collections.abc import Iterator
 import pytest
 
 from panoveil.blobs import provision_buckets
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, catalogue_key
+from panoveil.contracts.keys import Bucket, CaptureId, catalogue_key
 from panoveil.ledger import State, provision_table
 from panoveil.runtime import connect
 from panoveil.settings import Settings
 from tests.stores.conftest import REGION
-from tests.unit.console.catalogue.drives import DRIVE, note, published
+from tests.unit.console.catalogue.drives import DRIVE, HELD, publish, published
 
 pytestmark = pytest.mark.servers
-HELD = bytes(range(100))
 FOUND = [published(0), published(1)]
 
 
@@ -39,10 +38,8 @@ def a_pipeline(emulator: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
 
 async def _publish(settings: Settings) -> None:
     async with connect(settings) as world:
-        await note(world.ledger, FOUND)
+        await publish(world.ledger, world.blobs, FOUND)
         await world.ledger.move(CaptureId("dk", "held", "c1"), State.HELD)
-        for one in FOUND:
-            await world.blobs.put(BlobRef(Bucket.PUBLISHED, one.key), HELD)
 
 
 def _command(*arguments: str) -> list[str]:
@@ -72,7 +69,7 @@ def test_a_published_drive_is_served_in_parts(address: str) -> None:
     ("drive", "said"),
     [
         ("dk/none", "panoveil: No drive 'dk/none' is in the ledger; `panoveil status` lists those that are.\n"),
-        ("dk/held", "panoveil: Nothing of drive 'dk/held' is published yet: 1 held; `panoveil status dk/held` says why.\n"),
+        ("dk/held", "panoveil: Nothing of drive 'dk/held' is published: 1 held; `panoveil status dk/held` says why.\n"),
     ],
 )
 def test_what_cannot_be_shown_is_one_sentence_and_an_exit_code(pipeline: Settings, command: str, drive: str, said: str) -> None:
