@@ -2,11 +2,10 @@
 
 import asyncio
 import os
-import posixpath
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,13 +13,12 @@ from rich.console import Console
 from console import status
 from console.catalogue import current
 from console.catalogue.collection import About
-from console.catalogue.documents import Document, Place, documents
+from console.catalogue.documents import Document, documents
 from console.catalogue.items import Href
 from console.catalogue.projection import Reference, reference
+from console.catalogue.publish import at, publish, with_recipes
 from console.catalogue.sources import Folder
-from panoveil.blobs import Blobs
 from panoveil.contracts.keys import Bucket, catalogue_key
-from panoveil.ledger import Ledger
 from panoveil.runtime import connect
 from panoveil.settings import Settings
 
@@ -30,7 +28,7 @@ _OUT = Console()
 def catalogue(
     drive: Annotated[str | None, typer.Argument(help="<survey>/<drive>; with --folder only where it holds several.")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the catalogue into this folder.")] = None,
-    publish: Annotated[
+    publishing: Annotated[
         bool, typer.Option("--publish", help="Put it into the published bucket, under _catalogue/<survey>/<drive>/.")
     ] = False,
     folder: Annotated[
@@ -57,24 +55,27 @@ def catalogue(
         panoveil catalogue fyn-2026/car7-0601 --out catalogue/ --base-url https://panoramas.example.org
         panoveil catalogue --folder .panoveil/demo/20260601-101500/published --out catalogue/
     """
-    if (out is None) == (not publish):
+    if (out is None) == (not publishing):
         raise typer.BadParameter("either --out or --publish")
     if drive is None and folder is None:
         raise typer.BadParameter("name a drive, or a folder with --folder")
-    if folder is not None and publish:
+    if folder is not None and publishing:
         raise typer.BadParameter("what lies in a folder cannot be published: name a drive")
     about = About(str(drive), licence, producer)
     if folder is not None and out is not None:
         count = _of_folder(Folder(folder, drive), about, reference(crs), out, base_url)
     else:
         count = asyncio.run(_of_drive(status.settings(), about, reference(crs), out, base_url))
+    if not count:
+        _OUT.print(f"Nothing of {drive} is published any more: its catalogue was removed.", soft_wrap=True)
+        return
     where = out if out is not None else f"the published bucket, under {catalogue_key(str(drive), '').key}"
     _OUT.print(f"{count} panoramas; collection.json, items.geojson, items.parquet and items/ in {where}", soft_wrap=True)
 
 
 def _of_folder(source: Folder, about: About, system: Reference, out: Path, base_url: str | None) -> int:
     def place(path: str) -> Href:
-        return _at(base_url) if base_url else lambda key: Path(os.path.relpath(source.path(key), out / path)).as_posix()
+        return at(base_url) if base_url else lambda key: Path(os.path.relpath(source.path(key), out / path)).as_posix()
 
     found = source.found
     _write(documents(replace(about, drive_id=source.drive_id), found, system, place), out)
@@ -84,39 +85,12 @@ def _of_folder(source: Folder, about: About, system: Reference, out: Path, base_
 async def _of_drive(chosen: Settings, about: About, system: Reference, out: Path | None, base_url: str | None) -> int:
     with status.asking(chosen):
         async with connect(chosen) as world:
-            found = await current.of_drive(about.drive_id, world.ledger)
-            told = replace(about, recipes=await _recipes(about.drive_id, world.ledger))
-            if out is not None:
-                _write(documents(told, found, system, lambda _: _at(base_url or f"s3://{chosen.bucket(Bucket.PUBLISHED)}")), out)
-            else:
-                await _publish(about.drive_id, documents(told, found, system, _within(about.drive_id, base_url)), world.blobs)
-    return len(found)
-
-
-def _at(base: str) -> Href:
-    return lambda key: f"{base.rstrip('/')}/{key}"
-
-
-def _within(drive_id: str, base_url: str | None) -> Place:
-    """Return how documents in the published bucket refer to what lies in it: relatively, unless told otherwise."""
-
-    def place(path: str) -> Href:
-        if base_url:
-            return _at(base_url)
-        folder = posixpath.join(catalogue_key(drive_id, "").key, path)
-        return lambda key: posixpath.relpath(key, folder)
-
-    return place
-
-
-async def _recipes(drive_id: str, ledger: Ledger) -> Mapping[str, Mapping[str, Any]]:
-    """Return by id the recipes under which a drive was published, as its audit chain holds them."""
-    found: dict[str, Mapping[str, Any]] = {}
-    async for entry in ledger.audit_chain(drive_id):
-        recipe = entry.body.get("recipe")
-        if entry.body.get("kind") == "publication" and isinstance(recipe, Mapping):
-            found[str(entry.body["recipe_id"])] = {"code": entry.body.get("code"), **recipe}
-    return found
+            if out is None:
+                return await publish(about, system, world.ledger, world.blobs, base_url)
+            found = await current.of_drive(about.drive_id, world.ledger, world.blobs)
+            told = await with_recipes(about, world.ledger)
+            _write(documents(told, found, system, lambda _: at(base_url or f"s3://{chosen.bucket(Bucket.PUBLISHED)}")), out)
+            return len(found)
 
 
 def _write(made: Iterable[Document], out: Path) -> None:
@@ -124,17 +98,3 @@ def _write(made: Iterable[Document], out: Path) -> None:
         path = out / one.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(one.data)
-
-
-async def _publish(drive_id: str, made: Iterable[Document], blobs: Blobs) -> None:
-    """Put the documents, then remove those of panoramas that are published no longer."""
-    written: set[str] = set()
-    for one in made:
-        ref = catalogue_key(drive_id, one.path)
-        await blobs.put(ref, one.data, one.content_type)
-        written.add(ref.key)
-    stale = [
-        blob.ref async for blob in blobs.list(Bucket.PUBLISHED, catalogue_key(drive_id, "").key) if blob.ref.key not in written
-    ]
-    for ref in stale:
-        await blobs.delete(ref)

@@ -44,7 +44,7 @@ class Published:
 
     async def publications(self) -> tuple[PanoramaPublished, ...]:
         """See `Source`."""
-        return await current.of_drive(self.drive_id, self.ledger)
+        return await current.of_drive(self.drive_id, self.ledger, self.blobs)
 
     async def size(self, key: str) -> int:
         """See `Source`. Of other drives nothing is shown."""

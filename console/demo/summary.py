@@ -128,6 +128,8 @@ def show(summary: Summary, console: Console) -> None:
     if summary.archived is not None:
         console.print(f"Archive: {len(summary.archived)} captures in cold storage, {summary.archived_bytes / 1e6:.1f} MB.")
     console.print(f"Pictures: {summary.pictures}", soft_wrap=True)
+    if summary.count(State.PUBLISHED):
+        console.print(f"Walk along them: panoveil view --folder {summary.pictures}", soft_wrap=True)
 
 
 def _outcomes(summary: Summary) -> Table:

@@ -47,7 +47,7 @@ Outcome = PanoramaPublished | PanoramaHeld
 class Publishable:
     """A panorama that was looked at and found clean, and what was made of it."""
 
-    result: Anonymized
+    panorama: Anonymized
     made: Derivatives
 
 
@@ -232,7 +232,7 @@ async def _publish(message: PanoramaStitched, recipe: AnonymizeRecipe, result: P
     """Put the pictures, then the JSON that vouches for them: where there is a JSON, its pictures were proven and written whole."""
     published = _published(message, recipe, result)
     pictures = (
-        (result.result.jpeg, "image/jpeg"),
+        (result.panorama.jpeg, "image/jpeg"),
         (result.made.thumbnail, "image/jpeg"),
         (result.made.tiles, "application/vnd.pmtiles"),
     )
@@ -265,7 +265,7 @@ async def _settle(message: PanoramaStitched, recipe: AnonymizeRecipe, outcome: O
 
 
 def _published(message: PanoramaStitched, recipe: AnonymizeRecipe, published: Publishable) -> PanoramaPublished:
-    result, made = published.result, published.made
+    result, made = published.panorama, published.made
     extent = Extent(message.width, message.height, wraps=True)
     return PanoramaPublished(
         capture_id=message.capture_id,

@@ -83,7 +83,7 @@ async def test_a_drive_is_anonymised_anew_compared_flipped_and_rolled_back(pipel
     assert {row["outcome"] for row in await panoveil("recipes", "rollback", "--drive", DRIVE)} == {"moved"}
     assert await current(pipeline) == {old}
     verdict = await verify(pipeline.world.ledger, pipeline.world.blobs, DRIVE, None)
-    assert (verdict.findings, verdict.objects) == ((), 2 * 2 * len(NAMES))
+    assert (verdict.findings, verdict.objects) == ((), 2 * 4 * len(NAMES))  # two recipes, four objects each
 
 
 async def test_a_capture_is_stitched_anew_from_its_originals_and_what_live_traffic_did_stays(

@@ -110,11 +110,33 @@ async def test_who_walks_goes_on_looking_the_same_way(page: Page, tmp_path: Path
     await seen(page, tmp_path, NORTH)
     for number in (2, 3, 4):
         await page.press("ArrowRight")
-        await page.until(f"document.getElementById('count').textContent === 'Panorama {number} of 4'")
-        await page.until("walk.viewer.state.loadingPromise === null")
+        await page.until(f"walk.shown === {number - 1}")
+        assert await count(page) == f"Panorama {number} of 4"
         await seen(page, tmp_path, NORTH)
     await page.press("ArrowLeft")
     assert await count(page) == "Panorama 3 of 4"
+
+
+async def test_who_walks_fast_arrives_looking_the_same_way(page: Page, tmp_path: Path) -> None:
+    for _ in range(3):
+        await page.press("ArrowRight")
+    await page.until("walk.shown === 3")
+    assert await count(page) == "Panorama 4 of 4"
+    await seen(page, tmp_path, NORTH)
+
+
+async def test_a_panorama_that_is_gone_is_said_to_be_and_the_walk_goes_on(page: Page, tmp_path: Path) -> None:
+    for path in (tmp_path / "published").glob("000001.[jp]*g*"):
+        path.unlink()
+    (tmp_path / "published" / "000001.pmtiles").unlink()
+    await page.press("ArrowRight")
+    said = await page.until("!document.getElementById('trouble').hidden && document.getElementById('trouble').textContent")
+    assert said.startswith("The panorama cannot be shown")
+    await page.press("ArrowRight")
+    await page.until("walk.shown === 2")
+    assert await page.ask("document.getElementById('trouble').hidden") is True
+    await seen(page, tmp_path, NORTH)
+    page.trouble.clear()  # the browser noted that something was not found
 
 
 async def test_it_is_said_what_is_seen(page: Page) -> None:

@@ -54,8 +54,11 @@ function upright(properties) {
 class Walk {
   constructor(items) {
     this.items = items;
-    this.at = 0;
+    this.at = 0; // where the person wants to be
+    this.shown = null; // where they are
+    this.walking = false;
     this.viewer = null;
+    this.bearing = null; // where they look, in radians clockwise from north: it stays as they walk on
     this.map = new DriveMap(byId("map"), items, (at) => this.go(at));
     byId("drive").textContent = items[0].properties["panoveil:capture_id"].split("/").slice(0, 2).join("/");
     byId("previous").onclick = () => this.go(this.at - 1);
@@ -71,24 +74,31 @@ class Walk {
     }
   }
 
-  get heading() {
-    return radians(this.items[this.at].properties["panoveil:heading"] ?? 0);
+  heading(at) {
+    return radians(this.items[at].properties["panoveil:heading"] ?? 0);
   }
 
-  // Where the person looks, clockwise from north: it stays as they walk on.
-  get bearing() {
-    return this.heading + (this.viewer ? this.viewer.getPosition().yaw : 0);
-  }
-
+  // Whoever wants to go on while the next panorama is still coming is taken there when it has come.
   async go(at) {
     if (at < 0 || at >= this.items.length) return;
-    const bearing = this.viewer ? this.bearing : null;
     this.at = at;
-    const item = this.items[at];
-    this.tell(item);
-    const yaw = bearing === null ? 0 : bearing - this.heading;
-    await this.show(item, yaw);
-    if (this.at === at) this.look();
+    this.tell(this.items[at]);
+    if (this.walking) return;
+    this.walking = true;
+    try {
+      while (this.shown !== this.at) await this.step(this.at);
+      byId("trouble").hidden = true;
+    } catch (error) {
+      complain(`The panorama cannot be shown: ${error.message}`);
+    }
+    this.walking = false;
+  }
+
+  async step(at) {
+    this.bearing ??= this.heading(at);
+    await this.show(this.items[at], this.bearing - this.heading(at));
+    this.shown = at;
+    this.look();
   }
 
   tell(item) {
@@ -123,12 +133,16 @@ class Walk {
     const load = textureLoader.loadImage.bind(textureLoader);
     textureLoader.loadImage = (url, ...rest) => (this.pyramid?.holds(url) ? this.pyramid.image(url) : load(url, ...rest));
     for (const what of ["position-updated", "zoom-updated"]) this.viewer.addEventListener(what, () => this.look());
-    this.viewer.addEventListener("panorama-error", ({ error }) => complain(`The panorama cannot be shown: ${error.message}`));
-    await new Promise((ready) => this.viewer.addEventListener("ready", ready, { once: true }));
+    await new Promise((ready, failed) => {
+      this.viewer.addEventListener("ready", ready, { once: true });
+      this.viewer.addEventListener("panorama-error", ({ error }) => failed(error), { once: true });
+    });
   }
 
   look() {
-    this.map.look(this.at, degrees(this.bearing), degrees(radians(this.viewer.state.hFov)));
+    if (this.shown === null) return;
+    this.bearing = this.heading(this.shown) + this.viewer.getPosition().yaw;
+    if (this.shown === this.at) this.map.look(this.at, degrees(this.bearing), this.viewer.state.hFov);
   }
 }
 

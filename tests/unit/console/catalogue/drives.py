@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from panoveil.blobs import MemoryBlobs
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, published_key, thumbnail_key, tiles_key
+from panoveil.blobs import Blobs
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, current_key, published_key, thumbnail_key, tiles_key
 from panoveil.contracts.messages import Derivative, PanoramaBox, PanoramaPublished, Pose, encode
-from panoveil.ledger import MemoryLedger, State
+from panoveil.ledger import Ledger, State
 
 DRIVE = "fyn-2026/car7-0601"
 BEGAN = datetime(2026, 6, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+HELD = bytes(range(100))
 RECIPE = "0a1b2c3d4e5f6071"
 FACE = PanoramaBox(kind="face", score=0.9, west=1, east=2, south=-1, north=1)
 
@@ -30,19 +31,16 @@ def published(number: int, pose: Pose | None = None, recipe_id: str = RECIPE, *,
     )  # fmt: skip
 
 
-async def note(ledger: MemoryLedger, found: Iterable[PanoramaPublished]) -> None:
-    """Let a ledger know of publications, each its capture's current one."""
+async def publish(ledger: Ledger, blobs: Blobs, found: Iterable[PanoramaPublished]) -> None:
+    """Let a ledger know of publications, each its capture's current one, and put something under every key that they name."""
     for one in found:
+        for key in (one.key, *(made.key for made in one.derivatives)):
+            await blobs.put(BlobRef(Bucket.PUBLISHED, key), HELD)
+        await blobs.put(current_key(one.capture_id), b"{}")
         capture_id = CaptureId.parse(one.capture_id)
         await ledger.move(capture_id, State.PUBLISHED)
         await ledger.finish(capture_id, "anonymizer", one.recipe_id, encode(one))
         await ledger.point(capture_id, one.recipe_id, expected=None)
-
-
-async def put(blobs: MemoryBlobs, one: PanoramaPublished) -> None:
-    """Put something under every key that a publication names."""
-    for key in (one.key, *(made.key for made in one.derivatives)):
-        await blobs.put(BlobRef(Bucket.PUBLISHED, key), bytes(range(100)))
 
 
 def save(folder: Path, found: Iterable[PanoramaPublished]) -> None:
@@ -52,4 +50,4 @@ def save(folder: Path, found: Iterable[PanoramaPublished]) -> None:
         name = one.capture_id.rsplit("/", 1)[1]
         (folder / f"{name}.json").write_bytes(encode(one))
         for suffix in (".jpg", ".thumbnail.jpg", ".pmtiles"):
-            (folder / f"{name}{suffix}").write_bytes(bytes(range(100)))
+            (folder / f"{name}{suffix}").write_bytes(HELD)

@@ -17,12 +17,12 @@ from panoveil.blobs import MemoryBlobs
 from panoveil.contracts.audit import Publication
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.examples import read
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, current_key
 from panoveil.contracts.messages import encode
 from panoveil.ledger import MemoryLedger, State
 from panoveil.ledger import note as note_entry
 from panoveil.settings import Settings
-from tests.unit.console.catalogue.drives import DRIVE, RECIPE, note, published, save
+from tests.unit.console.catalogue.drives import DRIVE, RECIPE, publish, published, save
 
 
 class World:
@@ -32,8 +32,8 @@ class World:
         self.ledger, self.blobs = MemoryLedger(), MemoryBlobs()
 
     def catalogued(self) -> list[str]:
-        """What lies in the published bucket."""
-        return sorted(ref.key for ref in self.blobs.objects if ref.bucket is Bucket.PUBLISHED)
+        """What lies in the published bucket as a catalogue."""
+        return sorted(ref.key for ref in self.blobs.objects if ref.key.startswith("_catalogue/"))
 
     def document(self, path: str) -> Any:
         """A file of the published catalogue."""
@@ -49,7 +49,7 @@ def a_world(monkeypatch: pytest.MonkeyPatch) -> World:
         yield world
 
     monkeypatch.setattr(cli, "connect", connect)
-    asyncio.run(note(world.ledger, [published(number) for number in range(3)]))
+    asyncio.run(publish(world.ledger, world.blobs, [published(number) for number in range(3)]))
     return world
 
 
@@ -78,11 +78,21 @@ def test_a_drive_is_published_beside_itself_and_refers_to_what_it_is_of(world: W
 
 def test_what_is_published_no_longer_leaves_the_catalogue(world: World) -> None:
     run(DRIVE, "--publish")
-    world.ledger = MemoryLedger()
-    asyncio.run(note(world.ledger, [published(1)]))
+    asyncio.run(world.blobs.delete(current_key(published(0).capture_id)))
+    asyncio.run(world.blobs.delete(BlobRef(Bucket.PUBLISHED, published(2).key)))
     run(DRIVE, "--publish")
     assert [key for key in world.catalogued() if "/items/" in key] == [f"_catalogue/{DRIVE}/items/000001.json"]
     assert len(world.document("items.geojson")["features"]) == 1
+
+
+def test_where_nothing_is_published_any_more_there_is_no_catalogue_either(world: World) -> None:
+    run(DRIVE, "--publish")
+    for ref in [ref for ref in world.blobs.objects if not ref.key.startswith("_catalogue/")]:
+        asyncio.run(world.blobs.delete(ref))
+    assert run(DRIVE, "--publish") == f"Nothing of {DRIVE} is published any more: its catalogue was removed."
+    assert world.catalogued() == []
+    with pytest.raises(Misconfigured, match="3 published"):
+        run(DRIVE, "--publish")
 
 
 def test_only_what_is_current_is_in_it(world: World) -> None:
@@ -115,9 +125,7 @@ def test_of_an_unknown_drive_and_of_one_with_nothing_published_it_is_said_which(
     with pytest.raises(Misconfigured, match="No drive 'dk/none' is in the ledger; `panoveil status` lists those that are"):
         run("dk/none", "--out", tmp_path)
     asyncio.run(world.ledger.move(CaptureId("dk", "d2", "c1"), State.HELD))
-    with pytest.raises(
-        Misconfigured, match="Nothing of drive 'dk/d2' is published yet: 1 held; `panoveil status dk/d2` says why"
-    ):
+    with pytest.raises(Misconfigured, match="Nothing of drive 'dk/d2' is published: 1 held; `panoveil status dk/d2` says why"):
         run("dk/d2", "--out", tmp_path)
 
 

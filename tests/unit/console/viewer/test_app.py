@@ -13,9 +13,8 @@ from panoveil.blobs import MemoryBlobs
 from panoveil.contracts.errors import Misconfigured
 from panoveil.contracts.keys import BlobRef, Bucket
 from panoveil.ledger import MemoryLedger
-from tests.unit.console.catalogue.drives import DRIVE, note, published, put, save
+from tests.unit.console.catalogue.drives import DRIVE, HELD, publish, published, save
 
-HELD = bytes(range(100))
 ONE = published(1)
 
 
@@ -27,9 +26,7 @@ async def source(request: pytest.FixtureRequest, tmp_path: Path) -> Source:
         save(tmp_path, found)
         return Folder(tmp_path, None)
     ledger, blobs = MemoryLedger(), MemoryBlobs()
-    await note(ledger, found)
-    for one in found:
-        await put(blobs, one)
+    await publish(ledger, blobs, found)
     return Published(DRIVE, ledger, blobs)
 
 

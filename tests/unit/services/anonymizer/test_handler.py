@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from pmtiles.reader import MemorySource, Reader
 
+from console.audit import verify
 from panoveil.blobs import MemoryBlobs, StoredBlob
 from panoveil.contracts.errors import Rejected, Unavailable
 from panoveil.contracts.keys import (
@@ -160,6 +161,20 @@ async def test_a_panorama_is_held_where_what_was_made_of_it_holds_more_than_pixe
     assert (message.type, message.reason) == ("panorama.held", Reason.NOT_VERIFIED)
     assert "0xFE" in message.detail
     assert await world.published() == []
+
+
+@pytest.mark.parametrize("picture", PICTURES)
+async def test_an_audit_finds_what_was_changed_of_what_is_published(world: World, picture: Callable[[str, str], BlobRef]) -> None:
+    data = panorama()
+    await world.put(data)
+    await handle(stitched(data), world.ports(RectangleDetector()))
+    (message,) = world.sent()
+    assert (await verify(world.ledger, world.blobs, CAPTURE.drive_id, None)).findings == ()
+    ref = picture(str(CAPTURE), message.recipe_id)
+    await world.blobs.put(ref, b"another picture")
+    assert (await verify(world.ledger, world.blobs, CAPTURE.drive_id, None)).findings == (
+        f"entry 1: {ref.key} is not what was published",
+    )
 
 
 CARRIED_FACE = {"kind": "face", "score": 0.9, "west": 60.0, "east": 64.0, "south": -6.0, "north": -2.0, "lens": "front"}
