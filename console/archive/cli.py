@@ -139,8 +139,8 @@ def _show_restored(found: Sequence[Found], *, yes: bool, as_json: bool) -> None:
     if counts[Standing.HOT] == len(found):
         _say("All originals are where they were.", _ERR if as_json else _OUT)
         return
-    if not yes:
-        _say("Nothing was asked for: add --yes.", _ERR)
+    if not yes and {Standing.ARCHIVED, Standing.READY} & counts.keys():
+        _say("Nothing was done: add --yes.", _ERR)
         raise typer.Exit(_USAGE)
     _say(
         f"{len(found) - counts[Standing.HOT]} captures are not restored yet{_expected(found)}: run the same command again then.",
@@ -196,20 +196,22 @@ def erase(
     found = _connected(lambda world, keys: erasing.look(scope, world, keys))
     _tell_erasure(found, as_json=as_json)
     if not yes:
-        _say("Nothing was erased: add --yes.", _ERR)
+        _say("Nothing was done: add --yes.", _ERR)
         raise typer.Exit(_USAGE)
     done = _connected(lambda world, keys: erasing.erase(scope, wish, world, keys))
     if as_json:
         typer.echo(json.dumps({"captures": done.captures, "removed": done.removed, "key_sha256": done.key_sha256}))
     removed = ", ".join(f"{count} {bucket}" for bucket, count in done.removed.items() if count) or "nothing"
     key = " The drive's key is destroyed: what was archived of it cannot be read by anyone." if done.key_sha256 else ""
-    _say(f"{done.captures} captures erased; removed: {removed}.{key}", _ERR if as_json else _OUT)
+    _say(f"Erased captures: {done.captures}. Removed: {removed}.{key}", _ERR if as_json else _OUT)
 
 
 def _tell_erasure(found: erasing.Look, *, as_json: bool) -> None:
     objects = ", ".join(f"{count} {bucket}" for bucket, count in found.objects.items()) or "none"
     key = ", and the drive's key" if found.key else ""
-    told = f"{len(found.captures)} captures, {len(found.captures) - found.living} of them erased before; objects: {objects}{key}."
+    told = (
+        f"Captures: {len(found.captures)}, of them erased before: {len(found.captures) - found.living}. Objects: {objects}{key}."
+    )
     _say(told, _ERR if as_json else _OUT)
 
 
