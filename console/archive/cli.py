@@ -86,7 +86,11 @@ async def _restored(scope: Scope, wish: restoring.Wish, world: Connections, keys
     while True:
         found = await restoring.look(scope, world, keys)
         await restoring.ask(found, wish, world)
-        await restoring.bring_back(found, wish, world, keys)
+        problems = {name: text for name, text in (await restoring.bring_back(found, wish, world, keys)).items() if text}
+        for text in problems.values():
+            _say(text, _ERR)
+        if problems:
+            raise typer.Exit(_NOT_DONE)
         found = await restoring.look(scope, world, keys)
         if every is None or not any(one.standing in {Standing.RESTORING, Standing.READY} for one in found):
             return found
@@ -95,7 +99,7 @@ async def _restored(scope: Scope, wish: restoring.Wish, world: Connections, keys
 
 def _tell_plan(found: Sequence[Found], wish: restoring.Wish, *, as_json: bool) -> None:
     """Say what is where, and what it costs to bring back what lies in the archive."""
-    wanted = [one.archived for one in found if one.standing is Standing.ARCHIVED]
+    wanted = [one.archived for one in found if one.standing is Standing.ARCHIVED or _is_read_at_once(one)]
     price = costs.quote(wanted, wish.tier, wish.days)
     console = _ERR if as_json else _OUT
     _say(f"{len(found)} captures are archived: {_counts(found)}.", console)
@@ -112,6 +116,10 @@ def _tell_plan(found: Sequence[Found], wish: restoring.Wish, *, as_json: bool) -
         f"days {price.copies:.4f}, originals put back and kept for a month {price.originals:.4f} (list prices: console/archive/costs.py).",
         console,
     )
+
+
+def _is_read_at_once(one: Found) -> bool:
+    return one.standing is Standing.READY and not one.archived.storage_class.cold
 
 
 def _counts(found: Sequence[Found]) -> str:

@@ -185,11 +185,20 @@ def _stamp(at: datetime) -> str:
     return at.strftime("%Y%m%dT%H%M%S.%fZ")
 
 
-async def bring_back(found: Sequence[Found], wish: Wish, world: Connections, keys: DriveKeys) -> int:
-    """Put the originals of everything that can be read where they were; return of how many captures. May be repeated."""
-    ready = [one for one in found if one.standing is Standing.READY]
-    await _each(ready, lambda one: _bring_back(one, wish, world, keys), _OPENED_AT_ONCE)
-    return len(ready)
+async def bring_back(found: Sequence[Found], wish: Wish, world: Connections, keys: DriveKeys) -> dict[CaptureId, str]:
+    """Put the originals of everything that can be read where they were. May be repeated.
+
+    Return of each capture "", or the sentence why that could not be done; one that cannot keeps nobody from the others.
+    """
+
+    async def told(one: Found) -> tuple[CaptureId, str]:
+        try:
+            await _bring_back(one, wish, world, keys)
+        except Rejected as error:
+            return one.capture_id, str(error)
+        return one.capture_id, ""
+
+    return dict(await _each([one for one in found if one.standing is Standing.READY], told, _OPENED_AT_ONCE))
 
 
 async def _bring_back(one: Found, wish: Wish, world: Connections, keys: DriveKeys) -> None:
