@@ -31,6 +31,8 @@ _PREFIXES: Mapping[Bucket, str] = {
     Bucket.QUARANTINE: "entries/",
 }
 """Where a drive's objects lie: what stands before `<survey>/<drive>/`. Rigs are no drive's, and the key is destroyed by itself."""
+_CATALOGUES = "_catalogue/"
+"""Where a drive's catalogue lies in the published bucket. It names each capture, so it goes with any of them and is made anew from what is left."""
 _AT_ONCE = 8
 
 
@@ -114,7 +116,8 @@ async def _mark(captures: Sequence[CaptureId], scope: Scope, wish: Wish, ledger:
 
 def _places(scope: Scope) -> list[tuple[Bucket, str]]:
     whose = [scope.drive] if scope.drive else [str(capture) for capture in scope.captures]
-    return [(bucket, f"{before}{name}/") for name in whose for bucket, before in _PREFIXES.items()]
+    places = [(bucket, f"{before}{name}/") for name in whose for bucket, before in _PREFIXES.items()]
+    return [*places, *((Bucket.PUBLISHED, f"{_CATALOGUES}{drive}/") for drive in scope.drives)]
 
 
 async def _purge(scope: Scope, world: Connections) -> dict[Bucket, list[str]]:
