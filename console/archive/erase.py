@@ -145,8 +145,10 @@ async def _prove(
         if counts or withdrawn or str(capture_id) not in ended:
             facts = {"capture_id": str(capture_id), "removed": counts, "withdrawn": withdrawn}
             await note(ledger, Erasure(at=wish.now(), **facts, **about))
+    if scope.drive is None:
+        return None
     key_sha256 = next((str(body["key_sha256"]) for body in reversed(told) if body.get("key_sha256")), None)
-    if scope.drive is not None and (None not in ended or any(removed.values())):
+    if None not in ended or any(removed.values()):
         totals = {bucket: len(keys) for bucket, keys in removed.items() if keys}
         await note(ledger, Erasure(at=wish.now(), removed=totals, key_sha256=key_sha256, **about))
     return key_sha256

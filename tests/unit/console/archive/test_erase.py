@@ -157,7 +157,10 @@ async def test_the_key_is_gone_for_good_and_nothing_of_the_drive_is_archived_any
 
 
 async def test_one_capture_goes_and_the_others_stay_with_the_key(world: World) -> None:
-    await world.erase(ONE)
+    with pytest.raises(Killed):
+        await world.erase(WHOLE, Life(4))  # somebody decided to erase the drive, and died before it was
+    assert len(await world.audited("begun")) == 1
+    assert (await world.erase(ONE)).key_sha256 is None
     left = await world.left()
     assert not [name for name in left if str(C1) in name]
     assert [name for name in left if str(C2) in name]
