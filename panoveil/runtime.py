@@ -15,7 +15,6 @@ from panoveil import telemetry
 from panoveil.blobs import Blobs, S3Blobs, provision_buckets
 from panoveil.contracts.errors import PanoveilError, Rejected
 from panoveil.contracts.keys import CaptureId
-from panoveil.contracts.reasons import Reason
 from panoveil.keys import provision_wrapping_key
 from panoveil.ledger import DynamoLedger, Ledger, provision_table
 from panoveil.quarantine import CONSUMES, Failure, put_record
@@ -105,18 +104,15 @@ def unless_erased(handler: Handler, ledger: Ledger) -> Handler:
         except Rejected:
             await handler(record)
             return
-        if not await ledger.erased(capture_id):
-            await _unless_erased_meanwhile(handler, record)
+        if await ledger.erased(capture_id):
+            return
+        try:
+            await handler(record)
+        except Rejected:  # it may have been erased meanwhile, and what it needs with it
+            if not await ledger.erased(capture_id):
+                raise
 
     return living
-
-
-async def _unless_erased_meanwhile(handler: Handler, record: Record) -> None:
-    try:
-        await handler(record)
-    except Rejected as error:
-        if error.reason != Reason.ERASED:
-            raise
 
 
 def _kcl(service: str, settings: Settings) -> KclConfig:

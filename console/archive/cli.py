@@ -86,7 +86,11 @@ async def _restored(scope: Scope, wish: restoring.Wish, world: Connections, keys
     while True:
         found = await restoring.look(scope, world, keys)
         await restoring.ask(found, wish, world)
-        await restoring.bring_back(found, wish, world, keys)
+        problems = {name: text for name, text in (await restoring.bring_back(found, wish, world, keys)).items() if text}
+        for text in problems.values():
+            _say(text, _ERR)
+        if problems:
+            raise typer.Exit(_NOT_DONE)
         found = await restoring.look(scope, world, keys)
         if every is None or not any(one.standing in {Standing.RESTORING, Standing.READY} for one in found):
             return found
@@ -95,7 +99,7 @@ async def _restored(scope: Scope, wish: restoring.Wish, world: Connections, keys
 
 def _tell_plan(found: Sequence[Found], wish: restoring.Wish, *, as_json: bool) -> None:
     """Say what is where, and what it costs to bring back what lies in the archive."""
-    wanted = [one.archived for one in found if one.standing is Standing.ARCHIVED]
+    wanted = [one.archived for one in found if one.standing is Standing.ARCHIVED or _is_read_at_once(one)]
     price = costs.quote(wanted, wish.tier, wish.days)
     console = _ERR if as_json else _OUT
     _say(f"{len(found)} captures are archived: {_counts(found)}.", console)
@@ -112,6 +116,10 @@ def _tell_plan(found: Sequence[Found], wish: restoring.Wish, *, as_json: bool) -
         f"days {price.copies:.4f}, originals put back and kept for a month {price.originals:.4f} (list prices: console/archive/costs.py).",
         console,
     )
+
+
+def _is_read_at_once(one: Found) -> bool:
+    return one.standing is Standing.READY and not one.archived.storage_class.cold
 
 
 def _counts(found: Sequence[Found]) -> str:
@@ -139,8 +147,8 @@ def _show_restored(found: Sequence[Found], *, yes: bool, as_json: bool) -> None:
     if counts[Standing.HOT] == len(found):
         _say("All originals are where they were.", _ERR if as_json else _OUT)
         return
-    if not yes:
-        _say("Nothing was asked for: add --yes.", _ERR)
+    if not yes and {Standing.ARCHIVED, Standing.READY} & counts.keys():
+        _say("Nothing was done: add --yes.", _ERR)
         raise typer.Exit(_USAGE)
     _say(
         f"{len(found) - counts[Standing.HOT]} captures are not restored yet{_expected(found)}: run the same command again then.",
@@ -196,20 +204,22 @@ def erase(
     found = _connected(lambda world, keys: erasing.look(scope, world, keys))
     _tell_erasure(found, as_json=as_json)
     if not yes:
-        _say("Nothing was erased: add --yes.", _ERR)
+        _say("Nothing was done: add --yes.", _ERR)
         raise typer.Exit(_USAGE)
     done = _connected(lambda world, keys: erasing.erase(scope, wish, world, keys))
     if as_json:
         typer.echo(json.dumps({"captures": done.captures, "removed": done.removed, "key_sha256": done.key_sha256}))
     removed = ", ".join(f"{count} {bucket}" for bucket, count in done.removed.items() if count) or "nothing"
     key = " The drive's key is destroyed: what was archived of it cannot be read by anyone." if done.key_sha256 else ""
-    _say(f"{done.captures} captures erased; removed: {removed}.{key}", _ERR if as_json else _OUT)
+    _say(f"Erased captures: {done.captures}. Removed: {removed}.{key}", _ERR if as_json else _OUT)
 
 
 def _tell_erasure(found: erasing.Look, *, as_json: bool) -> None:
     objects = ", ".join(f"{count} {bucket}" for bucket, count in found.objects.items()) or "none"
     key = ", and the drive's key" if found.key else ""
-    told = f"{len(found.captures)} captures, {len(found.captures) - found.living} of them erased before; objects: {objects}{key}."
+    told = (
+        f"Captures: {len(found.captures)}, of them erased before: {len(found.captures) - found.living}. Objects: {objects}{key}."
+    )
     _say(told, _ERR if as_json else _OUT)
 
 

@@ -1,7 +1,8 @@
 """What a restore costs and how long it takes. The only place where prices stand.
 
 Assumptions: AWS list prices in US dollars as they were published for eu-north-1 and the like in 2025, without taxes, discounts and free tiers; a
-GB is 10^9 bytes; a month has 30 days; nothing leaves the region. Times are those within which AWS says a restore typically completes.
+GB is 10^9 bytes; a month has 30 days; nothing leaves the region. Times are those within which AWS says a restore typically
+completes; tens of millions of objects at once take longer, and an account may ask for a thousand objects a second.
 Look prices up before a large restore and change them here.
 """
 
@@ -11,6 +12,7 @@ from datetime import timedelta
 
 from panoveil.blobs import Tier
 from panoveil.contracts.archive import CaptureArchived, StorageClass
+from panoveil.contracts.errors import Misconfigured
 
 GB = 1e9
 HOT_GB_MONTH = 0.023
@@ -75,7 +77,9 @@ def quote(archived: Iterable[CaptureArchived], tier: Tier, days: int) -> Quote:
 
 
 def retrieval(storage_class: StorageClass, tier: Tier) -> Retrieval:
-    """Return how an object of a class is retrieved; what is read at once knows no tiers."""
+    """Return how an object of a class is retrieved; what is read at once knows no tiers. `Misconfigured` where the class knows no such tier."""
     if not storage_class.cold:
         return Retrieval(0.0, READ_GB[storage_class], timedelta())
-    return RETRIEVALS.get((storage_class, tier), RETRIEVALS[storage_class, "Standard"])
+    if (storage_class, tier) not in RETRIEVALS:
+        raise Misconfigured(f"Nothing is restored from {storage_class} by tier {tier}: choose Standard or Bulk.")
+    return RETRIEVALS[storage_class, tier]

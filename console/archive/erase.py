@@ -6,7 +6,7 @@ end is noted, with everything that the chain had said was published; it is looke
 """
 
 import asyncio
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -64,11 +64,11 @@ class Erased:
 
 async def look(scope: Scope, world: Connections, keys: DriveKeys) -> Look:
     """Say what would be erased, changing nothing; `Misconfigured` where nothing is known of it."""
-    captures = await scope.known(world.ledger)
-    living = [capture_id for capture_id in captures if not await world.ledger.erased(capture_id)]
+    captures = [state.capture_id for state in await scope.known(world.ledger)]
+    living = len(captures) - len(await scope.erased(world.ledger))
     objects = Counter([stored.ref.bucket async for stored in _there(scope, world)])
     key = scope.drive is not None and await keys.fingerprint(scope.drive) is not None
-    return Look(tuple(captures), len(living), objects, key)
+    return Look(tuple(captures), living, objects, key)
 
 
 async def erase(scope: Scope, wish: Wish, world: Connections, keys: DriveKeys) -> Erased:
@@ -76,7 +76,7 @@ async def erase(scope: Scope, wish: Wish, world: Connections, keys: DriveKeys) -
 
     `Unavailable` where something came in while this ran: the same command erases that too.
     """
-    captures = await scope.known(world.ledger)
+    captures = [state.capture_id for state in await scope.known(world.ledger)]
     done = Erased(len(captures))
     await _begin(scope, wish, world.ledger, keys)
     await _mark(captures, scope, wish, world.ledger)
@@ -136,27 +136,30 @@ async def _prove(
     chain = [entry async for entry in ledger.audit_chain(drive)]
     told = [entry.body for entry in chain if entry.body.get("kind") == "erasure"]
     ended = {body.get("capture_id") for body in told if body.get("step") == "done"}
-    promised = list(standing(chain))
+    removals, promises = _by_capture(removed), _by_capture({Bucket.PUBLISHED: list(standing(chain))})
     about: dict[str, Any] = {"drive_id": drive, "step": "done", "by": wish.by, "because": wish.because}
     for capture_id in (capture_id for capture_id in captures if capture_id.drive_id == drive):
-        counts, withdrawn = _counts(f"{capture_id}/", removed), _under(f"{capture_id}/", promised)
+        counts = {bucket: len(keys) for bucket, keys in removals[str(capture_id)].items()}
+        withdrawn = tuple(promises[str(capture_id)].get(Bucket.PUBLISHED, ()))
         if counts or withdrawn or str(capture_id) not in ended:
             facts = {"capture_id": str(capture_id), "removed": counts, "withdrawn": withdrawn}
             await note(ledger, Erasure(at=wish.now(), **facts, **about))
+    if scope.drive is None:
+        return None
     key_sha256 = next((str(body["key_sha256"]) for body in reversed(told) if body.get("key_sha256")), None)
-    if scope.drive is not None and (None not in ended or any(removed.values())):
+    if None not in ended or any(removed.values()):
         totals = {bucket: len(keys) for bucket, keys in removed.items() if keys}
         await note(ledger, Erasure(at=wish.now(), removed=totals, key_sha256=key_sha256, **about))
     return key_sha256
 
 
-def _counts(prefix: str, removed: Mapping[Bucket, Sequence[str]]) -> dict[Bucket, int]:
-    counts = {bucket: len(_under(f"{_PREFIXES[bucket]}{prefix}", keys)) for bucket, keys in removed.items()}
-    return {bucket: count for bucket, count in counts.items() if count}
-
-
-def _under(prefix: str, keys: Sequence[str]) -> tuple[str, ...]:
-    return tuple(key for key in keys if key.startswith(prefix))
+def _by_capture(keys: Mapping[Bucket, Sequence[str]]) -> Mapping[str, Mapping[Bucket, list[str]]]:
+    """Return keys by capture, then by bucket."""
+    found: defaultdict[str, defaultdict[Bucket, list[str]]] = defaultdict(lambda: defaultdict(list))
+    for bucket, several in keys.items():
+        for key in several:
+            found["/".join(key.removeprefix(_PREFIXES[bucket]).split("/")[:3])][bucket].append(key)
+    return found
 
 
 async def _require_nothing_left(scope: Scope, world: Connections) -> None:

@@ -31,7 +31,9 @@ from services.archivist.handler import STAGE as ARCHIVIST
 from services.archivist.seal import unseal
 
 STAGE, RESTORED = "restore", "restored"
-_AT_ONCE = 4
+_AT_ONCE = 16
+_OPENED_AT_ONCE = 4
+"""Captures held in memory, each several times."""
 _Thing = TypeVar("_Thing")
 _Result = TypeVar("_Result")
 
@@ -98,9 +100,8 @@ async def look(scope: Scope, world: Connections, keys: DriveKeys) -> list[Found]
 
 
 async def _require_readable(scope: Scope, ledger: Ledger, keys: DriveKeys) -> None:
-    for capture_id in await scope.known(ledger):
-        if await ledger.erased(capture_id):
-            raise Rejected(Reason.ERASED, f"{capture_id} was erased: nothing of it can be brought back")
+    if erased := await scope.erased(ledger):
+        raise Rejected(Reason.ERASED, f"{erased[0]} was erased: nothing of it can be brought back")
     for drive in scope.drives:
         if await anext(ledger.messages(drive, ARCHIVIST), None) is not None:
             await keys.existing(drive)
@@ -184,11 +185,20 @@ def _stamp(at: datetime) -> str:
     return at.strftime("%Y%m%dT%H%M%S.%fZ")
 
 
-async def bring_back(found: Sequence[Found], wish: Wish, world: Connections, keys: DriveKeys) -> int:
-    """Put the originals of everything that can be read where they were; return of how many captures. May be repeated."""
-    ready = [one for one in found if one.standing is Standing.READY]
-    await _each(ready, lambda one: _bring_back(one, wish, world, keys))
-    return len(ready)
+async def bring_back(found: Sequence[Found], wish: Wish, world: Connections, keys: DriveKeys) -> dict[CaptureId, str]:
+    """Put the originals of everything that can be read where they were. May be repeated.
+
+    Return of each capture "", or the sentence why that could not be done; one that cannot keeps nobody from the others.
+    """
+
+    async def told(one: Found) -> tuple[CaptureId, str]:
+        try:
+            await _bring_back(one, wish, world, keys)
+        except Rejected as error:
+            return one.capture_id, str(error)
+        return one.capture_id, ""
+
+    return dict(await _each([one for one in found if one.standing is Standing.READY], told, _OPENED_AT_ONCE))
 
 
 async def _bring_back(one: Found, wish: Wish, world: Connections, keys: DriveKeys) -> None:
@@ -242,8 +252,8 @@ def _evidence(one: Found, wish: Wish) -> Restoration:
     )
 
 
-async def _each(things: Sequence[_Thing], deed: Callable[[_Thing], Awaitable[_Result]]) -> list[_Result]:
-    slots = asyncio.Semaphore(_AT_ONCE)
+async def _each(things: Sequence[_Thing], deed: Callable[[_Thing], Awaitable[_Result]], at_once: int = _AT_ONCE) -> list[_Result]:
+    slots = asyncio.Semaphore(at_once)
 
     async def one(thing: _Thing) -> _Result:
         async with slots:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from panoveil.contracts.errors import Misconfigured, Rejected
 from panoveil.contracts.keys import CaptureId
-from panoveil.ledger import Ledger
+from panoveil.ledger import CaptureState, Ledger, State
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,17 @@ class Scope:
         """Say whether a capture is meant."""
         return capture_id.drive_id == self.drive or capture_id in self.captures
 
-    async def known(self, ledger: Ledger) -> list[CaptureId]:
+    async def known(self, ledger: Ledger) -> list[CaptureState]:
         """Return the captures that are meant, ordered; `Misconfigured` where the ledger knows none, or not all of those named."""
-        every = [state.capture_id for drive in self.drives async for state in ledger.captures(drive)]
-        found = [capture_id for capture_id in every if self.means(capture_id)]
+        found = [state for drive in self.drives async for state in ledger.captures(drive) if self.means(state.capture_id)]
         if self.drive and not found:
             raise Misconfigured(f"No drive {self.drive!r} is in the ledger; `panoveil status` lists those that are.")
-        if unknown := sorted(map(str, set(self.captures) - set(found))):
+        if unknown := sorted(map(str, set(self.captures) - {state.capture_id for state in found})):
             raise Misconfigured(f"No capture {unknown[0]!r} is in the ledger; `panoveil status DRIVE` lists a drive's.")
         return found
+
+    async def erased(self, ledger: Ledger) -> list[CaptureId]:
+        """Return those of the captures that were erased, each by itself or with its drive."""
+        drives = {drive for drive in self.drives if await ledger.drive_erased(drive)}
+        states = await self.known(ledger)
+        return [one.capture_id for one in states if one.state is State.ERASED or one.capture_id.drive_id in drives]

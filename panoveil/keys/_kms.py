@@ -51,37 +51,42 @@ class KmsDriveKeys:
 
     async def obtain(self, drive_id: str) -> DataKey:
         """See `DriveKeys`."""
-        try:
-            return await self.existing(drive_id)
-        except Rejected as error:
-            if error.reason != Reason.KEY_GONE:
-                raise
-        made = await self._asked("generate_data_key", KeySpec="AES_256", EncryptionContext=_context(drive_id))
-        await self._blobs.put_new(drive_key(drive_id), made["CiphertextBlob"])  # or another was quicker: then theirs counts
-        if await self._blobs.head(destroyed_key(drive_id)) is not None:
-            raise key_gone(drive_id)
+        wrapped = await self._wrapped(drive_id)
+        if wrapped is None:
+            if await self._is_destroyed(drive_id):
+                raise key_gone(drive_id)
+            made = await self._asked("generate_data_key", KeySpec="AES_256", EncryptionContext=_context(drive_id))
+            await self._blobs.put_new(drive_key(drive_id), made["CiphertextBlob"])  # or another was quicker: then theirs counts
         return await self.existing(drive_id)
 
     async def existing(self, drive_id: str) -> DataKey:
         """See `DriveKeys`. `Rejected(CORRUPT_ARCHIVE)` where what lies there is no key of this drive."""
-        try:
-            wrapped = await self._blobs.get(drive_key(drive_id))
-        except Rejected as error:
-            raise key_gone(drive_id) from error
+        wrapped = await self._wrapped(drive_id)
+        if wrapped is None:
+            raise key_gone(drive_id)
         try:
             plain = await self._asked("decrypt", CiphertextBlob=wrapped, EncryptionContext=_context(drive_id))
         except Refused as refused:
             if refused.code in _FOREIGN:
                 raise Rejected(Reason.CORRUPT_ARCHIVE, f"{drive_key(drive_id)} is no key of drive {drive_id}") from refused
             raise
-        return _data_key({"CiphertextBlob": wrapped, **plain})
+        return DataKey(bytes(plain["Plaintext"]), hashlib.sha256(wrapped).hexdigest())
 
     async def fingerprint(self, drive_id: str) -> str | None:
         """See `DriveKeys`."""
+        wrapped = await self._wrapped(drive_id)
+        return None if wrapped is None else hashlib.sha256(wrapped).hexdigest()
+
+    async def _wrapped(self, drive_id: str) -> bytes | None:
+        """Return the wrapped key; None where there is none, or one that was put there while it was destroyed: the mark is looked for last."""
         try:
-            return hashlib.sha256(await self._blobs.get(drive_key(drive_id))).hexdigest()
+            wrapped = await self._blobs.get(drive_key(drive_id))
         except Rejected:
             return None
+        return None if await self._is_destroyed(drive_id) else wrapped
+
+    async def _is_destroyed(self, drive_id: str) -> bool:
+        return await self._blobs.head(destroyed_key(drive_id)) is not None
 
     async def destroy(self, drive_id: str) -> bool:
         """See `DriveKeys`. The mark first: whoever makes a key looks for it afterwards, so no key outlives its destruction in use."""
@@ -103,10 +108,6 @@ class KmsDriveKeys:
 
 def _context(drive_id: str) -> dict[str, str]:
     return {"panoveil:drive": drive_id}
-
-
-def _data_key(made: dict[str, Any]) -> DataKey:
-    return DataKey(bytes(made["Plaintext"]), hashlib.sha256(made["CiphertextBlob"]).hexdigest())
 
 
 def provision_wrapping_key(alias: str, region: str, endpoint_url: str | None = None) -> None:

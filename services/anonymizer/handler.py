@@ -19,7 +19,6 @@ from panoveil.contracts.keys import (
     Bucket,
     CaptureId,
     Stream,
-    current_key,
     publication_key,
     published_key,
     published_keys,
@@ -98,37 +97,32 @@ async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: Ano
     else:
         outcome, evidence = adopted, _publication(message, recipe, adopted)
     await note(ports.ledger, evidence)
-    await _require_living(outcome, ports)
+    await _require_living(outcome, evidence, ports)
     if isinstance(outcome, PanoramaPublished):
-        await _point_unless_erased(outcome, message, ports)
+        await _point_unless_erased(outcome, evidence, message, ports)
     return await _settle(message, recipe, outcome, ports)
 
 
-async def _point_unless_erased(outcome: PanoramaPublished, message: PanoramaStitched, ports: Ports) -> None:
+async def _point_unless_erased(outcome: PanoramaPublished, evidence: Audited, message: PanoramaStitched, ports: Ports) -> None:
     """Point to it, and look once more: what points to it may have been written after the eraser came by."""
     try:
         await _point_to(outcome, message, ports)
     except Rejected:  # it is not there any more
-        await _require_living(outcome, ports)
+        await _require_living(outcome, evidence, ports)
         raise
-    await _require_living(outcome, ports)
+    await _require_living(outcome, evidence, ports)
 
 
-async def _require_living(outcome: Outcome, ports: Ports) -> None:
+async def _require_living(outcome: Outcome, evidence: Audited, ports: Ports) -> None:
     """Withdraw what was published while somebody erased the capture, whichever of the two came first, and raise `Rejected(ERASED)`."""
     if not await ports.ledger.erased(CaptureId.parse(outcome.capture_id)):
         return
-    refs = published_keys(outcome.capture_id, outcome.recipe_id)
-    for ref in (current_key(outcome.capture_id), *refs):
-        await ports.blobs.delete(ref)
-    withdrawn = tuple(ref.key for ref in refs)
-    about: dict[str, Any] = {
-        "at": datetime.now(UTC),
-        "drive_id": CaptureId.parse(outcome.capture_id).drive_id,
-        "capture_id": outcome.capture_id,
-    }
+    for stored in [one async for one in ports.blobs.list(Bucket.PUBLISHED, f"{outcome.capture_id}/")]:
+        await ports.blobs.delete(stored.ref)
+    withdrawn = tuple(output.key for output in evidence.outputs) if isinstance(evidence, Publication) else ()
+    about: dict[str, Any] = {"drive_id": evidence.drive_id, "capture_id": outcome.capture_id, "withdrawn": withdrawn}
     because = "It was erased while it was worked on."
-    await note(ports.ledger, Erasure(**about, step="done", by=STAGE, because=because, withdrawn=withdrawn))
+    await note(ports.ledger, Erasure(**about, at=datetime.now(UTC), step="done", by=STAGE, because=because))
     raise Rejected(Reason.ERASED, f"{outcome.capture_id} was erased while it was worked on")
 
 

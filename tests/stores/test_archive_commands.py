@@ -104,7 +104,7 @@ def test_originals_expire_once_archived_and_come_back_bit_exact(settings: Settin
     assert "0 objects removed" in run("retention", "apply", "--rules", at_once)[1]
 
     code, out, err = run("restore", "--drive", DRIVE, "--tier", "Bulk")
-    assert (code, err) == (64, "Nothing was asked for: add --yes.\n")
+    assert (code, err) == (64, "Nothing was done: add --yes.\n")
     assert "2 in cold storage" in out
     assert "tier Bulk: within 48 hours" in out
     assert "It costs about 0.0" in out
@@ -124,12 +124,12 @@ def test_originals_expire_once_archived_and_come_back_bit_exact(settings: Settin
 
 def test_a_drive_is_erased_and_the_chain_proves_it(settings: Settings, run: Run) -> None:
     code, out, err = run("erase", "--drive", DRIVE, "--reason", "request R-2026-118")
-    assert (code, err) == (64, "Nothing was erased: add --yes.\n")
+    assert (code, err) == (64, "Nothing was done: add --yes.\n")
     assert "and the drive's key" in out
     assert len(objects(settings, Bucket.RAW)) == 6
     code, out, _ = run("erase", "--drive", DRIVE, "--reason", "request R-2026-118", "--by", "dpo-2", "--yes")
     assert code == 0
-    assert "2 captures erased; removed: 6 raw, 2 archive. The drive's key is destroyed" in out
+    assert "Erased captures: 2. Removed: 6 raw, 2 archive. The drive's key is destroyed" in out
     assert [objects(settings, bucket) for bucket in (Bucket.RAW, Bucket.ARCHIVE)] == [{}, {}]
     assert list(objects(settings, Bucket.KEYS)) == [f"{DRIVE}/destroyed"]
     assert run("audit", "verify", DRIVE, "--objects")[0] == 0
@@ -144,6 +144,12 @@ def test_one_capture_is_erased_and_the_other_can_be_restored(settings: Settings,
     assert run("retention", "apply", "--rules", at_once)[0] == 0
     assert run("restore", "--capture", str(C2), "--yes", "--wait", "--every", "0.2")[0] == 0
     assert {key.split("/")[2] for key in objects(settings, Bucket.RAW)} == {"c2"}
+
+
+def test_a_tier_that_deep_archive_does_not_know_is_one_sentence(settings: Settings, run: Run, at_once: str) -> None:
+    assert run("retention", "apply", "--rules", at_once)[0] == 0
+    code, _, err = run("restore", "--drive", DRIVE, "--tier", "Expedited", "--yes")
+    assert (code, err) == (78, "panoveil: Nothing is restored from DEEP_ARCHIVE by tier Expedited: choose Standard or Bulk.\n")
 
 
 def test_a_key_that_is_gone_is_one_sentence(settings: Settings, run: Run) -> None:

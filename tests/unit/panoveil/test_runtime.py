@@ -36,13 +36,17 @@ async def test_records_of_what_was_erased_pass_a_handler_by() -> None:
     assert worked == ["dk/d1/c2", "no capture"]
 
 
-@pytest.mark.parametrize("reason", [Reason.ERASED, Reason.OBJECT_GONE])
-async def test_what_was_erased_meanwhile_is_not_put_away(reason: Reason) -> None:
-    async def handler(record: Record) -> None:
-        raise Rejected(reason, "")
+@pytest.mark.parametrize("erased", [True, False])
+async def test_what_was_erased_while_it_was_worked_on_is_not_put_away(*, erased: bool) -> None:
+    ledger = MemoryLedger()
 
-    living = unless_erased(handler, MemoryLedger())
-    if reason is Reason.ERASED:
+    async def handler(record: Record) -> None:
+        if erased:
+            await ledger.move(CaptureId.parse(record.partition_key), State.ERASED)
+        raise Rejected(Reason.OBJECT_GONE, "")
+
+    living = unless_erased(handler, ledger)
+    if erased:
         await living(record("dk/d1/c1"))
     else:
         with pytest.raises(Rejected):

@@ -49,6 +49,7 @@ class World(worlds.World):
     def __init__(self) -> None:
         super().__init__()
         self.ticks = 0
+        self.catalogue: BlobRef = BlobRef(Bucket.PUBLISHED, f"_catalogue/{DRIVE}/collection.json")
         self.world = Connections(self.blobs, self.ledger, MemoryStreams())
 
     def now(self) -> datetime:
@@ -174,7 +175,10 @@ async def test_the_key_is_gone_for_good_and_nothing_of_the_drive_is_archived_any
 
 
 async def test_one_capture_goes_and_the_others_stay_with_the_key(world: World) -> None:
-    await world.erase(ONE)
+    with pytest.raises(Killed):
+        await world.erase(WHOLE, Life(4))  # somebody decided to erase the drive, and died before it was
+    assert len(await world.audited("begun")) == 1
+    assert (await world.erase(ONE)).key_sha256 is None
     left = await world.left()
     assert not [name for name in left if str(C1) in name]
     assert [name for name in left if str(C2) in name]
@@ -183,6 +187,15 @@ async def test_one_capture_goes_and_the_others_stay_with_the_key(world: World) -
     assert [await world.ledger.erased(one) for one in (C1, C2)] == [True, False]
     (entry,) = await world.audited()
     assert (entry["capture_id"], entry["key_sha256"]) == (str(C1), None)
+
+
+@pytest.mark.parametrize("scope", [WHOLE, ONE], ids=["drive", "capture"])
+async def test_a_catalogue_that_names_it_goes_too(world: World, scope: Scope) -> None:
+    other = BlobRef(Bucket.PUBLISHED, "_catalogue/fyn-2026/other/collection.json")
+    for ref in (world.catalogue, other):
+        await world.blobs.put(ref, b"{}")
+    await world.erase(scope)
+    assert [await world.blobs.head(ref) is None for ref in (world.catalogue, other)] == [True, False]
 
 
 async def test_nothing_moves_an_erased_capture_on(world: World) -> None:

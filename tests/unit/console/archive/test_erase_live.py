@@ -36,12 +36,15 @@ class Clockwork:
 
 
 class Watched:
-    """Passes calls on to a store; before and after each the clockwork ticks."""
+    """Passes calls on to a store; before and after each the clockwork ticks. What yields is passed on as it is."""
 
     def __init__(self, store: object, clockwork: Clockwork) -> None:
         self._store, self._clockwork = store, clockwork
 
     def __getattr__(self, name: str) -> Any:
+        if name == "list":
+            return getattr(self._store, name)
+
         async def watched(*arguments: Any, **more: Any) -> Any:
             await self._clockwork.tick()
             result = await getattr(self._store, name)(*arguments, **more)
