@@ -19,7 +19,6 @@ from panoveil.contracts.keys import (
     BlobRef,
     Bucket,
     CaptureId,
-    catalogue_key,
     current_key,
     publication_key,
     published_key,
@@ -145,15 +144,6 @@ async def test_a_drive_is_gone_everywhere_and_the_chain_proves_it(world: World) 
     assert ended[str(C1)]["removed"] == {"raw": 3, "stitched": 1, "published": 3, "archive": 1}
     assert ended[str(C1)]["withdrawn"] == [published_key(str(C1), RECIPE).key, publication_key(str(C1), RECIPE).key]
     assert {(entry["by"], entry["because"]) for entry in ended.values()} == {("dpo-2", "request R-2026-118")}
-
-
-@pytest.mark.parametrize("scope", [WHOLE, ONE], ids=["a drive", "one capture of it"])
-async def test_a_catalogue_that_tells_of_what_is_erased_goes_too_and_no_other(world: World, scope: Scope) -> None:
-    ours, other = catalogue_key(DRIVE, "drive.geojson"), catalogue_key("fyn-2026/other", "drive.geojson")
-    for ref in (ours, other):
-        await world.blobs.put(ref, b"{}")
-    await world.erase(scope)
-    assert (await world.blobs.head(ours), await world.blobs.head(other) is None) == (None, False)
 
 
 async def test_another_drive_is_left_alone(world: World) -> None:
