@@ -102,7 +102,10 @@ async def import_rig(folder: Path, world: Connections) -> None:
 
 
 def _start_agent(drive: Drive, stack: stacks.Stack, watched: Watched | None) -> Process:
-    """Where Prometheus looks on, the agent stays to be scraped. The journal lies with the logs: an emulator forgets, and the drive's own journal must not think of it as a place to upload to."""
+    """Start it; where Prometheus looks on, it stays to be scraped.
+
+    The journal lies with the logs: an emulator forgets, and the drive's own journal must not think of it as a place to upload to.
+    """
     journal = str(stack.folder / "agent.sqlite3")
     command = [sys.executable, "-m", "services.agent", str(drive.folder), "--json", "--journal", journal]
     if watched is None:
