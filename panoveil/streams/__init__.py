@@ -12,6 +12,7 @@ from panoveil.streams._kinesis import KinesisSink, Resend, kinesis_sink
 from panoveil.streams._memory import MemorySource, MemoryStreams
 from panoveil.streams._port import Outgoing, PartlySent, Record, RecordSink, RecordSource, Work
 from panoveil.streams._provision import kept_since, provision_application, provision_streams, retire_application
+from panoveil.streams._shared import Shared
 from panoveil.streams.consumer import Consumer, Handler, Quarantine
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "RecordSource",
     "Resend",
     "RetryPolicy",
+    "Shared",
     "Work",
     "find_java",
     "kept_since",

@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -31,7 +32,7 @@ from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import Detector
 from panoveil.ledger import Grade, Ledger, State, note
 from panoveil.pixels import jpeg
-from panoveil.streams import Outgoing, RecordSink
+from panoveil.streams import Outgoing, RecordSink, Shared
 from services.anonymizer import metadata
 from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize
 from services.anonymizer.derivatives import Derivatives, derived
@@ -63,6 +64,7 @@ class Ports:
     detector: Detector
     recipe: Callable[[], Awaitable[AnonymizeRecipe]]
     fills_gaps: bool = True
+    under_way: Shared[bytes] = field(default_factory=Shared)
 
 
 async def handle(message: PanoramaStitched, ports: Ports) -> None:
@@ -76,7 +78,8 @@ async def handle(message: PanoramaStitched, ports: Ports) -> None:
         telemetry.recipe_in_use(STAGE, recipe.recipe_id)
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
-        done = await _decided(capture_id, message, recipe, ports)
+        work = partial(_decided, capture_id, message, recipe, ports)
+        done = await ports.under_way.do((recipe.recipe_id, encode(message)), work)
     await ports.sink.send(Stream.PUBLICATIONS, [Outgoing(message.capture_id, done)])
 
 

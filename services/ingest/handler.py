@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 
 from pydantic import ValidationError
 
@@ -15,7 +16,7 @@ from panoveil.contracts.keys import MANIFEST_NAME, CaptureId, Stream, parse_raw_
 from panoveil.contracts.messages import CaptureManifest, CaptureReady, FrameEntry, FrameRef, encode, parse_manifest
 from panoveil.contracts.rig import Lens, Rig
 from panoveil.ledger import Ledger, SeenObject, State
-from panoveil.streams import Outgoing, RecordSink
+from panoveil.streams import Outgoing, RecordSink, Shared
 from services.ingest import validate
 from services.ingest.events import Uploaded
 
@@ -32,6 +33,7 @@ class Ports:
     ledger: Ledger
     sink: RecordSink
     now: Callable[[], datetime]
+    under_way: Shared[None] = field(default_factory=Shared)
 
 
 async def handle(uploaded: Uploaded, ports: Ports) -> None:
@@ -48,7 +50,8 @@ async def handle(uploaded: Uploaded, ports: Ports) -> None:
     manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME)))
     validate.check_manifest(manifest, capture_id, ports.now())
     if all(frame.file in seen for frame in manifest.frames):
-        await _admit(capture_id, manifest, seen, ports)
+        # The events of one capture come together: several of them see it whole, and its frames need be read once.
+        await ports.under_way.do((capture_id, frozenset(seen.values())), partial(_admit, capture_id, manifest, seen, ports))
 
 
 async def close(capture_id: CaptureId, most_missing: int, ports: Ports) -> None:

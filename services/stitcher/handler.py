@@ -5,6 +5,7 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ from panoveil.detection.views import Crop
 from panoveil.ledger import Grade, Ledger, State
 from panoveil.pixels import jpeg
 from panoveil.pixels.spread import Spread
-from panoveil.streams import Outgoing, RecordSink
+from panoveil.streams import Outgoing, RecordSink, Shared
 from services.stitcher import gate, tables
 from services.stitcher.carry import Drawing
 from services.stitcher.inspection import Inspection, Spots, inspect
@@ -133,6 +134,7 @@ class Ports:
     detector: Detector | None = None
     drives: Drives = field(default_factory=Drives)
     watches: Watches = field(default_factory=Watches)
+    under_way: Shared[bytes] = field(default_factory=Shared)
 
 
 async def handle(message: CaptureReady, ports: Ports) -> None:
@@ -146,7 +148,8 @@ async def handle(message: CaptureReady, ports: Ports) -> None:
         telemetry.recipe_in_use(STAGE, recipe.recipe_id)
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
-        done = await _stitch_and_store(capture_id, message, recipe, ports)
+        work = partial(_stitch_and_store, capture_id, message, recipe, ports)
+        done = await ports.under_way.do((recipe.recipe_id, encode(message)), work)
     await ports.sink.send(Stream.PANORAMAS, [Outgoing(message.capture_id, done)])
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import hashlib
 import json
 from collections.abc import Callable
@@ -605,3 +606,19 @@ async def test_who_died_after_pointing_points_again_to_the_same(world: World) ->
     pointer = await world.ledger.current(CAPTURE)
     assert pointer is not None
     assert (pointer.recipe_id, pointer.version) == ((await world.current()).recipe_id, 1)
+
+
+async def test_a_message_that_comes_twice_at_once_is_worked_on_once_and_told_of_twice(world: World) -> None:
+    data = panorama()
+    await world.put(data)
+    detector = RectangleDetector()
+    ports = world.ports(detector)
+    await handle(stitched(data), ports)
+    alone = detector.pixels
+    twice, detector = World(), RectangleDetector()
+    await twice.put(data)
+    ports = twice.ports(detector)
+    await asyncio.gather(*(handle(stitched(data), ports) for _ in range(2)))
+    first, second = twice.sent()
+    assert first == second
+    assert detector.pixels == alone

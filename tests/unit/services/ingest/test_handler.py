@@ -1,3 +1,4 @@
+import asyncio
 import itertools
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,6 +43,23 @@ async def test_a_repeated_event_announces_the_very_same_message_again(world: Wor
         await handle(world.event(name), world.ports)
     first, second = world.announced()
     assert first == second
+
+
+async def test_events_that_come_all_at_once_announce_it_once_and_read_its_frames_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    get = world.blobs.get
+
+    async def counted(blob: BlobRef) -> bytes:
+        read.append(blob.key.rsplit("/", 1)[-1])
+        await asyncio.sleep(0)  # as any store: others have their turn meanwhile
+        return await get(blob)
+
+    monkeypatch.setattr(world.blobs, "get", counted)
+    await asyncio.gather(*(handle(world.event(name), world.ports) for name in FILES))
+    assert len(world.announced()) == 1
+    assert (read.count("front.jpg"), read.count("back.jpg")) == (1, 1)
 
 
 async def test_a_crash_before_sending_is_made_good_by_the_redelivery(world: World) -> None:
