@@ -49,17 +49,23 @@ async def test_events_that_come_all_at_once_announce_it_once_and_read_its_frames
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[str] = []
-    get = world.blobs.get
+    all_written = asyncio.Barrier(len(FILES))
+    get, saw = world.blobs.get, world.ledger.saw
 
-    async def counted(blob: BlobRef) -> bytes:
+    async def get_and_count(blob: BlobRef) -> bytes:
         read.append(blob.key.rsplit("/", 1)[-1])
-        await asyncio.sleep(0)  # as any store: others have their turn meanwhile
+        await asyncio.sleep(0)  # as with any store: others have their turn meanwhile
         return await get(blob)
 
-    monkeypatch.setattr(world.blobs, "get", counted)
+    async def saw_all(capture_id: CaptureId, seen: SeenObject) -> dict[str, SeenObject]:
+        await saw(capture_id, seen)
+        await all_written.wait()
+        return await world.ledger.seen(capture_id)
+
+    monkeypatch.setattr(world.blobs, "get", get_and_count)
+    monkeypatch.setattr(world.ledger, "saw", saw_all)
     await asyncio.gather(*(handle(world.event(name), world.ports) for name in FILES))
-    assert len(world.announced()) == 1
-    assert (read.count("front.jpg"), read.count("back.jpg")) == (1, 1)
+    assert (len(world.announced()), read.count("front.jpg"), read.count("back.jpg")) == (1, 1, 1)
 
 
 async def test_a_crash_before_sending_is_made_good_by_the_redelivery(world: World) -> None:
