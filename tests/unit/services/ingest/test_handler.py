@@ -64,7 +64,8 @@ async def test_events_that_come_all_at_once_announce_it_once_and_read_its_frames
 
     monkeypatch.setattr(world.blobs, "get", get_and_count)
     monkeypatch.setattr(world.ledger, "saw", saw_all)
-    await asyncio.gather(*(handle(world.event(name), world.ports) for name in FILES))
+    ports = world.ports
+    await asyncio.gather(*(handle(world.event(name), ports) for name in FILES))
     assert (len(world.announced()), read.count("front.jpg"), read.count("back.jpg")) == (1, 1, 1)
 
 
