@@ -259,7 +259,7 @@ async def _frames(message: CaptureReady, blobs: Blobs) -> dict[str, NDArray[np.u
 
 
 async def _frame(frame: FrameRef, blobs: Blobs) -> NDArray[np.uint8]:
-    data = await blobs.get(BlobRef(Bucket.RAW, frame.key))
+    data = await blobs.get(BlobRef(Bucket.RAW, frame.key), jpeg.MAX_BYTES)
     telemetry.BYTES.labels(STAGE, "read").inc(len(data))
     return await asyncio.to_thread(_decode, data, frame)
 
