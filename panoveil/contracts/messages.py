@@ -385,6 +385,7 @@ _VERSIONS: Mapping[str, frozenset[int]] = {
 """Every type of message and the versions of it that this service reads."""
 
 _LONGEST_QUOTE = 80
+_LONGEST_NUMBER = 10**9
 
 
 def _not_known(document: Any, versions: Mapping[str, frozenset[int]], reason: Reason) -> str:
@@ -407,14 +408,20 @@ def _newer(document: Any, versions: Mapping[str, frozenset[int]], reason: Reason
     if not isinstance(version, int) or isinstance(version, bool):
         return f"{kind} carries no version"
     if version > max(known):
-        return f"{kind} version {version} is newer than this service knows ({max(known)}): {_deploy(reason)}"
+        return f"{kind} version {_number(version)} is newer than this service knows ({max(known)}): {_deploy(reason)}"
     return (
-        "" if version in known else f"{kind} version {version} never was: this service knows {', '.join(map(str, sorted(known)))}"
+        ""
+        if version in known
+        else f"{kind} version {_number(version)} never was: this service knows {', '.join(map(str, sorted(known)))}"
     )
 
 
 def _deploy(reason: Reason) -> str:
     return f"deploy the newer service, then `panoveil quarantine redrive --reason {reason}`"
+
+
+def _number(version: int) -> str:
+    return f"{version}" if abs(version) < _LONGEST_NUMBER else "of very many digits"
 
 
 def _quoted(text: str) -> str:

@@ -28,7 +28,24 @@ DOORS: dict[str, tuple[Callable[[bytes], object], list[Any]]] = {
 LONGEST_SENTENCE = 1000
 ODD = st.one_of(
     st.sampled_from(
-        [1e308, float("inf"), float("nan"), -1, 10**30, 10**4299, "", "\ud800", "\x00", "a\nb", "..", "%00", "æ" * 1024, [], {}, None]
+        [
+            1e308,
+            float("inf"),
+            float("nan"),
+            -1,
+            10**30,
+            10**4299,
+            "",
+            "\ud800",
+            "\x00",
+            "a\nb",
+            "..",
+            "%00",
+            "æ" * 1024,
+            [],
+            {},
+            None,
+        ]
     ),
     st.text(max_size=3),
     st.integers(),
