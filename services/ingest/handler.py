@@ -112,7 +112,7 @@ async def _checked(
     for entry in manifest.frames:
         if entry.file in seen:
             await _check_frame(capture_id, entry, lenses[entry.lens], ports.blobs)
-    return _ready(capture_id, manifest, seen)
+    return ready(capture_id, manifest, seen)
 
 
 async def _check_frame(capture_id: CaptureId, entry: FrameEntry, lens: Lens, blobs: Blobs) -> None:
@@ -137,7 +137,8 @@ async def _announce(capture_id: CaptureId, message: bytes, ports: Ports) -> None
     await ports.sink.send(Stream.CAPTURES, [Outgoing(str(capture_id), message)])
 
 
-def _ready(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, SeenObject]) -> CaptureReady:
+def ready(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, SeenObject]) -> CaptureReady:
+    """Return the message of a capture that is valid as far as these objects go."""
     frames = tuple(
         FrameRef(lens=entry.lens, key=raw_key(capture_id, entry.file).key, sha256=entry.sha256, size=seen[entry.file].size)
         for entry in manifest.frames
