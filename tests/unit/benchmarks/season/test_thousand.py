@@ -20,7 +20,8 @@ def test_the_guide_says_what_the_assumptions_come_to() -> None:
 def test_a_thousand_panoramas_at_one_vcpu_hour_cost_one_vcpu_hour() -> None:
     cpu = replace(MEASURED, ingest_cpu_s=3.6, stitcher_cpu_s=0, anonymizer_cpu_s=0)
     fargate = next(iter(rows(cpu, replace(Assumptions(), efficiency=1.0), Prices())))
-    assert fargate[:2] == ("Fargate", pytest.approx(0.04048 + 2 * 0.004445))
+    assert fargate[0] == "Fargate"
+    assert fargate[1] == pytest.approx(0.04048 + 2 * 0.004445)
 
 
 def test_storage_is_paid_by_gigabyte_and_month() -> None:
