@@ -19,6 +19,7 @@ from panoveil import publication, quarantine
 from panoveil.contracts.audit import Hold
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import MANIFEST_NAME, BlobRef, CaptureId, current_key, publication_key, raw_key
+from panoveil.contracts.limits import LONGEST_MANIFEST
 from panoveil.contracts.messages import CurrentPublication, PanoramaHeld, PanoramaPublished, encode, outcome, parse_manifest
 from panoveil.ledger import ENDS, Fate, Pointer, QuarantineEntry, SeenObject, State
 from panoveil.runtime import Connections
@@ -195,7 +196,7 @@ class _Drive:
             return
         seen = {name: SeenObject(name, blob.etag, blob.size) for name, blob in raw.items()}
         try:
-            manifest = parse_manifest(await self.world.blobs.get(raw_key(capture_id, MANIFEST_NAME), ingest.LONGEST_MANIFEST))
+            manifest = parse_manifest(await self.world.blobs.get(raw_key(capture_id, MANIFEST_NAME), LONGEST_MANIFEST))
         except Rejected:
             return
         if all(frame.file in seen for frame in manifest.frames):

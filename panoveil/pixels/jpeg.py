@@ -17,9 +17,6 @@ from panoveil.pixels.baseline import layout
 from panoveil.pixels.outline import MAX_PIXELS, outline
 from panoveil.pixels.spread import Spread, one_by_one
 
-MAX_BYTES = 256 << 20
-"""More than any JPEG of that many pixels has; who fetches one from elsewhere need not fetch more."""
-
 RESTART = 8
 """MCUs between two restart markers in what `encode_patchable` writes: they cost a hundredth of the file, and no time."""
 

@@ -9,13 +9,12 @@ from pydantic import ValidationError
 
 from panoveil import telemetry
 from panoveil.blobs import Blobs
-from panoveil.contracts import reasons
+from panoveil.contracts import limits, reasons
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import MANIFEST_NAME, CaptureId, Stream, parse_raw_key, raw_key, rig_key
 from panoveil.contracts.messages import CaptureManifest, CaptureReady, FrameEntry, FrameRef, encode, parse_manifest
 from panoveil.contracts.rig import Lens, Rig
 from panoveil.ledger import Ledger, SeenObject, State
-from panoveil.pixels import jpeg
 from panoveil.streams import Outgoing, RecordSink
 from services.ingest import validate
 from services.ingest.events import Uploaded
@@ -23,8 +22,6 @@ from services.ingest.events import Uploaded
 STAGE = "ingest"
 RECIPE = "1"
 """Ingest decides nothing about pixels; this is raised when validation changes and captures should be judged anew."""
-LONGEST_MANIFEST = 64 * 1024
-"""Bytes: sixteen frames take five thousand."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +45,7 @@ async def handle(uploaded: Uploaded, ports: Ports) -> None:
     seen = await ports.ledger.saw(capture_id, SeenObject(name, uploaded.etag, uploaded.size))
     if MANIFEST_NAME not in seen:
         return
-    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME), LONGEST_MANIFEST))
+    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME), limits.LONGEST_MANIFEST))
     validate.check_manifest(manifest, capture_id, ports.now())
     if all(frame.file in seen for frame in manifest.frames):
         await _admit(capture_id, manifest, seen, ports)
@@ -63,7 +60,7 @@ async def close(capture_id: CaptureId, most_missing: int, ports: Ports) -> None:
     seen = await _arrived(capture_id, [MANIFEST_NAME], await ports.ledger.seen(capture_id), ports)
     if MANIFEST_NAME not in seen:
         raise Rejected(reasons.Reason.FRAME_MISSING, f"{MANIFEST_NAME} has not arrived, only {', '.join(seen) or 'nothing'}")
-    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME), LONGEST_MANIFEST))
+    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME), limits.LONGEST_MANIFEST))
     validate.check_manifest(manifest, capture_id, ports.now())
     seen = await _arrived(capture_id, [frame.file for frame in manifest.frames], seen, ports)
     missing = [frame for frame in manifest.frames if frame.file not in seen]
@@ -116,7 +113,7 @@ async def _checked(
 
 
 async def _check_frame(capture_id: CaptureId, entry: FrameEntry, lens: Lens, blobs: Blobs) -> None:
-    data = await blobs.get(raw_key(capture_id, entry.file), jpeg.MAX_BYTES)
+    data = await blobs.get(raw_key(capture_id, entry.file), limits.LARGEST_PICTURE)
     telemetry.BYTES.labels(STAGE, "read").inc(len(data))
     await asyncio.to_thread(_measured_check, data, entry, lens)
 

@@ -8,14 +8,14 @@ import simplejpeg
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panoveil.contracts import limits
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import raw_key
 from panoveil.contracts.reasons import Reason
 from panoveil.ledger import State
-from panoveil.pixels import jpeg
 from services.ingest.app import handle_all
 from services.ingest.events import parse_uploads
-from services.ingest.handler import LONGEST_MANIFEST, handle
+from services.ingest.handler import handle
 from tests.unit.services.ingest.conftest import CAPTURE, World, whole_capture
 
 FILES = ("front.jpg", "back.jpg", "capture.json")
@@ -59,14 +59,14 @@ async def test_a_frame_of_another_size_than_its_lens_is_not_decoded(world: World
 
 
 async def test_a_frame_larger_than_any_jpeg_is_not_fetched(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(jpeg, "MAX_BYTES", len(world.files["front.jpg"]) - 1)
+    monkeypatch.setattr(limits, "LARGEST_PICTURE", len(world.files["front.jpg"]) - 1)
     refused = await rejection(world)
     assert refused.reason == Reason.TOO_LARGE
     assert "front.jpg has" in refused.detail
 
 
 async def test_a_manifest_larger_than_any_is_not_fetched(world: World) -> None:
-    world.put("capture.json", world.files["capture.json"] + b" " * LONGEST_MANIFEST)
+    world.put("capture.json", world.files["capture.json"] + b" " * limits.LONGEST_MANIFEST)
     assert (await rejection(world)).reason == Reason.TOO_LARGE
 
 
