@@ -33,6 +33,7 @@ _APPLICATIONS = frozenset({*range(0xE0, 0xF0), _COMMENT})
 _AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 _NOT_PADDING = re.compile(rb"[^\x00\xff]")
 _BLOCK = 64
+_MOST_A_SAMPLE, _SPARE = 5, 1 << 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +78,7 @@ class _Walk:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self._frame: tuple[int, int, int] | None = None
-        self._scans = self._metadata = 0
+        self._scans = self._metadata = self._coded = 0
 
     def outline(self) -> Outline:
         if self._data[:2] != bytes((0xFF, _SOI)):
@@ -118,7 +119,15 @@ class _Walk:
         found = _AFTER_SCAN.search(self._data, at)
         if found is None:
             raise _corrupt("it ends before its end-of-image marker")
+        self._require_plausible(found.start() - at)
         return found.start()
+
+    def _require_plausible(self, coded: int) -> None:
+        """A decoder takes time by the byte as well: no coefficient of any plane can take that many."""
+        self._coded += coded
+        width, height, planes = self._frame or (0, 0, 0)
+        if self._coded > _MOST_A_SAMPLE * width * height * planes + _SPARE:
+            raise _unsafe(f"its scans take {self._coded} bytes, more than {width} x {height} pixels can")
 
     def _take(self, marker: int, begin: int, end: int) -> None:
         if marker in _FRAMES:

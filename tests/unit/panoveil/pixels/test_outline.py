@@ -45,6 +45,7 @@ def with_scans_repeated(times: int) -> bytes:
 
 
 UNSAFE = {
+    "its scans take": BASELINE[:-2] + b"\x00" * 200_000 + b"\xff\xd9",
     "the header claims 65500 x 65500": with_frame(65500, 65500),
     f"more than {MOST_SCANS} scans": with_scans_repeated(MOST_SCANS),
     f"more than {MOST_SEGMENTS} segments": with_segments(*[segment(COMMENT, b"")] * MOST_SEGMENTS),
@@ -166,7 +167,7 @@ def peak() -> Iterator[list[int]]:
 
 
 def test_a_large_file_is_walked_without_a_copy(peak: list[int]) -> None:
-    data = b"".join((BASELINE[:-2], b"\xff\x00\x80\x7f" * 4_000_000, b"\xff\xd9", b"\xff" * 8_000_000))
+    data = b"".join((with_frame(4000, 2000)[:-2], b"\xff\x00\x80\x7f" * 4_000_000, b"\xff\xd9", b"\xff" * 8_000_000))
     tracemalloc.reset_peak()
     before = tracemalloc.get_traced_memory()[0]
     require_plain(data)
