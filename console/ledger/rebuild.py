@@ -12,6 +12,8 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from console.ledger import inventory
 from console.ledger.evidence import Evidence, follows, write_chain
 from console.ledger.inventory import Inventory
@@ -233,10 +235,14 @@ class _Drive:
 
     async def _told(self, facts: Facts) -> str | None:
         if facts.capture_id in self.found.pointed:
-            text = await self.world.blobs.get(current_key(str(facts.capture_id)))
-            recipe_id = CurrentPublication.model_validate_json(text).recipe_id
-            if recipe_id in facts.publications:
-                return recipe_id
+            ref = current_key(str(facts.capture_id))
+            try:
+                recipe_id = CurrentPublication.model_validate_json(await self.world.blobs.get(ref)).recipe_id
+            except (ValidationError, Rejected):
+                self.result.problems.append(f"{ref} cannot be read")
+            else:
+                if recipe_id in facts.publications:
+                    return recipe_id
         return next(iter(facts.publications)) if len(facts.publications) == 1 else None
 
     async def _objects(self, capture_id: CaptureId) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from console.replay import app as replays
 from console.replay.redo import Anonymizing, Stitching
 from console.replay.report import Tally
 from console.replay.scope import Scope
+from panoveil import publication
 from panoveil.aws import plain_client
 from panoveil.blobs import Blobs, MemoryBlobs, S3Blobs, provision_buckets
 from panoveil.contracts.audit import Erasure
 from panoveil.contracts.errors import Rejected
-from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, destroyed_key, raw_key, rig_key, stitched_key
+from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, current_key, destroyed_key, raw_key, rig_key, stitched_key
 from panoveil.contracts.messages import CaptureManifest, CaptureReady, FrameEntry, Pose, QualityHold, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import QualityGate, StitchRecipe
@@ -310,6 +311,26 @@ async def test_a_publication_whose_picture_is_gone_counts_for_nothing(world: Wor
     assert any("vouches for nothing" in problem for problem in result.problems)
 
 
+@pytest.mark.parametrize("text", [b"", b"{", b'{"recipe_id": "../x"}'])
+async def test_what_is_damaged_is_told_and_keeps_nobody_from_the_rest(world: World, text: bytes) -> None:
+    await world.lose()
+    broken = BlobRef(Bucket.PUBLISHED, f"{capture(0)}/beside.json")
+    for ref in (current_key(str(capture(0))), broken, BlobRef(Bucket.QUARANTINE, f"entries/{DRIVE}/000001/torn.json")):
+        await world.blobs.put(ref, text)
+    await world.blobs.put(BlobRef(Bucket.RAW, f"{DRIVE}/odd"), b"x")
+    result = await world.rebuild()
+    assert {name: state for name, (state, _) in (await world.states()).items()}["000000"] is State.PUBLISHED
+    pointer = await world.ledger.current(capture(0))
+    assert pointer is not None
+    for said in (
+        "current.json cannot be read",
+        "beside.json cannot be read",
+        "torn.json cannot be read",
+        "/odd is of no capture",
+    ):
+        assert any(said in problem for problem in result.problems), said
+
+
 async def test_what_has_neither_publication_nor_originals_is_told(world: World) -> None:
     await world.lose()
     for bucket in (Bucket.RAW, Bucket.PUBLISHED):
@@ -363,3 +384,35 @@ def test_an_operator_is_told_what_came_back_and_what_is_left(
 async def _put(settings: Settings, ref: BlobRef, data: bytes) -> None:
     async with connect(settings) as world:
         await world.blobs.put(ref, data)
+
+
+async def test_a_pointer_that_was_moved_stands_where_it_stood_and_can_be_moved_back(world: World, tmp_path: Path) -> None:
+    """Its place counts on: a later decision has an entry of its own in the chain."""
+    (first,) = {key.rsplit("/", 1)[1].split(".")[0] for key in await world.published() if "000000" in key} - {"current"}
+    again = replace(world.anonymizing, recipe=lambda: _always(scenes.RECIPE.model_copy(update={"margin": 0.5})))
+    message = stitched(await _finished(world.ledger, capture(0)))
+    await anonymizer.handle(message, again)
+    second = (await anonymizer.recipe_for(message, again)).recipe_id
+    decided = publication.Decision("operator-4", "a wider margin", NOW)
+    assert await publication.flip(capture(0), second, decided, world.ledger, world.blobs)
+    before = await world.ledger.current(capture(0))
+    file = await world.export(tmp_path / "chain.audit")
+    await world.lose()
+    await world.rebuild(file)
+    after = await world.ledger.current(capture(0))
+    assert before is not None
+    assert after is not None
+    assert (
+        (after.recipe_id, after.previous, after.version)
+        == (second, first, 2)
+        == (before.recipe_id, before.previous, before.version)
+    )
+    length = len([entry async for entry in world.ledger.audit_chain(DRIVE)])
+    assert await publication.roll_back(after, replace(decided, action="rollback"), world.ledger, world.blobs)
+    assert len([entry async for entry in world.ledger.audit_chain(DRIVE)]) == length + 1
+
+
+async def _finished(ledger: Ledger, capture_id: CaptureId) -> bytes:
+    done = await ledger.finished(capture_id, "stitcher", RECIPE.recipe_id)
+    assert done is not None
+    return done
