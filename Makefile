@@ -8,7 +8,7 @@ PYTHON ?= $(or $(shell for p in python3 python3.12 python3.11; do $$p -c '$(FITS
 ARGS ?=
 PROMETHEUS := $(if $(shell command -v prometheus),,.panoveil/prometheus/usr/bin/prometheus)
 
-.PHONY: help setup demo kinesis prometheus chromium test check lint types imports templates images fmt clean
+.PHONY: help setup demo kinesis prometheus chromium test check lint types imports licences templates images fmt clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -71,6 +71,10 @@ types: setup ## mypy, strict
 
 imports: setup ## import-linter: the layers of the house
 	$(RUN)/lint-imports
+
+licences: setup ## Whether uv.lock says what pyproject.toml asks for, and whether all that is installed may be passed on
+	$(UV) lock --check --quiet
+	$(RUN)/pytest -q tests/unit/test_licences.py
 
 templates: setup ## checkov over the CloudFormation templates, in an environment of its own
 	$(UV) tool run --quiet checkov==3.3.30 --directory k8s-or-ecs/cloudformation --framework cloudformation --skip-download --compact --quiet

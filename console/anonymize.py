@@ -29,7 +29,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png"})
 PANORAMA_WIDTH = 2048
 _EQUIRECTANGULAR = re.compile(rb"GPano:ProjectionType\s*(?:=\s*[\"']|>)\s*equirectangular")
 _ORIENTATION = 0x0112
-_JPEG = b"\xff\xd8"
+_JPEG, _PNG = b"\xff\xd8", b"\x89PNG\r\n\x1a\n"
 _UNREADABLE = (OSError, cv2.error, Image.DecompressionBombError, Image.DecompressionBombWarning)
 
 
@@ -160,6 +160,8 @@ def _read(path: Path) -> _Read:
         data = path.read_bytes()
         if not data:
             raise Rejected(Reason.EMPTY_OBJECT, path.name)
+        if not data.startswith((_JPEG, _PNG)):  # libraries know a hundred formats more, by what is in a file
+            raise Rejected(Reason.CORRUPT_FRAME, "neither JPEG nor PNG")
         orientation = _orientation(data)
         picture = _upright(_decoded(data), orientation)
     except _UNREADABLE as error:
@@ -179,7 +181,7 @@ def _decoded(data: bytes) -> Picture:
         return jpeg.decode(data)
     picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:
-        raise Rejected(Reason.CORRUPT_FRAME, "neither JPEG nor PNG")
+        raise Rejected(Reason.CORRUPT_FRAME, "no PNG that can be read")
     return cast("Picture", picture)
 
 

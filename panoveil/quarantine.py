@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from panoveil.blobs import Blobs
+from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, quarantine_key
+from panoveil.contracts.reasons import Reason
 from panoveil.ledger import NO_DRIVE, Fate, Ledger, QuarantineEntry, State
 from panoveil.streams import Outgoing, Record, RecordSink
 
@@ -109,6 +111,18 @@ async def content(entry: QuarantineEntry, blobs: Blobs) -> dict[str, Any] | None
         return None
     document: dict[str, Any] = json.loads(await blobs.get(BlobRef(Bucket.QUARANTINE, entry.record)))
     return document | {"data": base64.b64decode(document["data"])}
+
+
+def read_back(ref: BlobRef, data: bytes) -> QuarantineEntry:
+    """Return the entry of an object in the quarantine bucket, as if it were new; `Rejected(NOT_JSON)` where it is none."""
+    try:
+        document = json.loads(data)
+        facts = (document["reason"], document["detail"], "", document["attempts"], float(document["quarantined_at"]))
+        entry_id = ref.key.rsplit("/", 1)[1].removesuffix(".json")
+        entry = _new(entry_id, str(document["service"]), str(document["partition_key"]), Failure(*facts))
+    except (ValueError, KeyError, TypeError) as error:
+        raise Rejected(Reason.NOT_JSON, f"it is no entry of ours ({type(error).__name__})") from error
+    return dataclasses.replace(entry, record=ref.key)
 
 
 async def redrive_record(entry: QuarantineEntry, blobs: Blobs, sink: RecordSink) -> bool:

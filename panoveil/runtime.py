@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any
 
-from panoveil import telemetry
+from panoveil import logs, telemetry
 from panoveil.blobs import Blobs, S3Blobs, provision_buckets
 from panoveil.contracts.errors import PanoveilError, Rejected
 from panoveil.contracts.keys import CaptureId
@@ -131,9 +131,7 @@ def _kcl(service: str, settings: Settings) -> KclConfig:
 
 def run(main: Coroutine[Any, Any, None], settings: Settings) -> None:
     """Run a service to its end; an error of ours becomes one logged sentence and its exit code."""
-    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
-    for chatty in ("aiobotocore.credentials", "botocore.credentials"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logs.begin(settings.log_level)
     try:
         asyncio.run(main)
     except PanoveilError as error:

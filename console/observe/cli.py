@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import logging
 import signal
 import sys
 import time
@@ -18,7 +17,7 @@ from console.demo.progress import View
 from console.observe.ledger import Pace, Survey, watch
 from console.observe.prometheus import Prometheus
 from console.stack.stack import Stack
-from panoveil import telemetry
+from panoveil import logs, telemetry
 from panoveil.runtime import connect
 from panoveil.settings import Settings
 
@@ -46,7 +45,7 @@ def metrics(
         panoveil metrics --port 9200 --every 60 --items-per-second 200
         PANOVEIL_METRICS_HOST=0.0.0.0 panoveil metrics
     """
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(name)s %(message)s", stream=sys.stderr)
+    logs.begin("INFO")
     chosen = status.settings()
     with status.asking(chosen), contextlib.suppress(asyncio.CancelledError):
         asyncio.run(_serve(chosen, port, Pace(every, items_per_second)))

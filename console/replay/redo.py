@@ -90,6 +90,27 @@ class Anonymizing:
         flips = self.flipping is not None and (pointer is None or pointer.recipe_id != recipe_id)
         return Outcome(message.capture_id, "skipped" if outcome else "redone", recipe_id, flipped=flips)
 
+    async def published(self, capture_id: CaptureId, stitch_recipe_id: str) -> PanoramaPublished | None:
+        """Return what was published of a capture that was stitched by that recipe, None where nothing was."""
+        recipe = (await self.ports.recipe()).model_copy(update={"stitch_recipe_id": stitch_recipe_id})
+        done = await self.ports.ledger.finished(capture_id, anonymizer.STAGE, recipe.recipe_id)
+        found = None if done is None else outcome(done)
+        return found if isinstance(found, PanoramaPublished) else None
+
+    async def again(self, published: PanoramaPublished) -> Outcome:
+        """Tell once more of what is published, and make it current where that is wanted."""
+        await self.ports.sink.send(Stream.PUBLICATIONS, [Outgoing(published.capture_id, encode(published))])
+        capture_id = CaptureId.parse(published.capture_id)
+        flipped = self.flipping is not None and await publication.flip(
+            capture_id, published.recipe_id, self.flipping.decision(), self.ports.ledger, self.ports.blobs
+        )
+        return Outcome(published.capture_id, "skipped", published.recipe_id, flipped=flipped)
+
+    async def flips(self, published: PanoramaPublished) -> bool:
+        """Say whether it would become current."""
+        pointer = await self.ports.ledger.current(CaptureId.parse(published.capture_id))
+        return self.flipping is not None and (pointer is None or pointer.recipe_id != published.recipe_id)
+
     async def outcome(self, message: PanoramaStitched) -> PanoramaPublished | PanoramaHeld | None:
         """Return what came of a panorama under this recipe, None where it was never worked on."""
         recipe = await anonymizer.recipe_for(message, self.ports)
@@ -107,6 +128,8 @@ class Stitching:
     async def __call__(self, data: bytes) -> Outcome:
         """Redo a `capture.ready`."""
         message = _ready(data)
+        if (published := await self._published(message)) is not None:
+            return await self.onward.again(published)
         link = _HandOver(self.onward)
         ledger = self.ports.ledger
         if await self._is_needed_again(message):
@@ -131,9 +154,18 @@ class Stitching:
         """Say what would come of it, as far as that is known."""
         message = _ready(data)
         done = await self.stitched(message)
+        if done is None and (published := await self._published(message)) is not None:
+            return Outcome(message.capture_id, "skipped", published.recipe_id, flipped=await self.onward.flips(published))
         if done is None:
             return Outcome(message.capture_id, "redone", flipped=self.onward.flipping is not None)
         return await self.onward.look(encode(done))
+
+    async def _published(self, message: CaptureReady) -> PanoramaPublished | None:
+        """Return what is published under both recipes though nobody knows what was stitched: the ledger was rebuilt since."""
+        if await self.stitched(message) is not None:
+            return None
+        recipe = await stitcher.recipe_for(message, self.ports)
+        return await self.onward.published(CaptureId.parse(message.capture_id), recipe.recipe_id)
 
     async def _is_needed_again(self, message: CaptureReady) -> bool:
         done = await self.stitched(message)

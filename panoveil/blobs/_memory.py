@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
 
-from panoveil.blobs._port import Access, Shelf, StoredBlob, Tier, no_such_tier, require_sha256
+from panoveil.blobs._port import Access, Shelf, StoredBlob, Tier, no_such_tier, require_sha256, require_size
 from panoveil.contracts.archive import StorageClass
 from panoveil.contracts.errors import Rejected, Unavailable
 from panoveil.contracts.keys import BlobRef, Bucket
@@ -54,13 +54,14 @@ class MemoryBlobs:
         await self.put(ref, data)
         return True
 
-    async def get(self, ref: BlobRef) -> bytes:
+    async def get(self, ref: BlobRef, most: int | None = None) -> bytes:
         """See `Blobs`."""
         self._answer()
         if ref not in self.objects:
             raise Rejected(Reason.OBJECT_GONE, f"{ref} is not there")
         if self._access(ref)[0] is not Access.READABLE:
             raise Rejected(Reason.OBJECT_GONE, f"{ref} is archived: restore it first")
+        require_size(ref, len(self.objects[ref]), most)
         return self.objects[ref]
 
     async def part(self, ref: BlobRef, first: int, end: int) -> bytes:

@@ -70,8 +70,11 @@ class Blobs(Protocol):
         """Write the whole object where there is none; False, and nothing is written, where there is one. Of several at once one writes."""
         ...
 
-    async def get(self, ref: BlobRef) -> bytes:
-        """Read the whole object, or raise `Rejected(OBJECT_GONE)`; also of an object in cold storage, until it is restored."""
+    async def get(self, ref: BlobRef, most: int | None = None) -> bytes:
+        """Read the whole object, or raise `Rejected(OBJECT_GONE)`; also of an object in cold storage, until it is restored.
+
+        `Rejected(TOO_LARGE)`, and nothing is read, where it has more than `most` bytes.
+        """
         ...
 
     async def part(self, ref: BlobRef, first: int, end: int) -> bytes:
@@ -117,6 +120,12 @@ def require_sha256(ref: BlobRef, found: str, promised: str | None) -> None:
     """Raise `Rejected(HASH_MISMATCH)` where the bytes are not what was promised; hashes in hex."""
     if promised is not None and found != promised.lower():
         raise Rejected(Reason.HASH_MISMATCH, f"{ref} has SHA-256 {found}, and {promised} was promised")
+
+
+def require_size(ref: BlobRef, size: int, most: int | None) -> None:
+    """Raise `Rejected(TOO_LARGE)` where an object has more bytes than a reader takes."""
+    if most is not None and size > most:
+        raise Rejected(Reason.TOO_LARGE, f"{ref} has {size} bytes, and none of its kind has more than {most}")
 
 
 def no_such_tier(ref: BlobRef, tier: Tier) -> Misconfigured:

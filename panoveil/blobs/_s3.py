@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 
 from panoveil.aws import PATIENT, Expecting, Patience, Refused, deadline, open_client, plain_client, translated
-from panoveil.blobs._port import Access, Shelf, StoredBlob, Tier, no_such_tier, require_sha256
+from panoveil.blobs._port import Access, Shelf, StoredBlob, Tier, no_such_tier, require_sha256, require_size
 from panoveil.contracts.archive import StorageClass
 from panoveil.contracts.errors import Misconfigured, PanoveilError, Rejected, Unavailable
 from panoveil.contracts.keys import BlobRef, Bucket
@@ -160,9 +160,9 @@ class S3Blobs:
             async with deadline(self._patience, 0):
                 await self._client.abort_multipart_upload(**where)
 
-    async def get(self, ref: BlobRef) -> bytes:
-        """See `Blobs`."""
-        return await self._read(ref)
+    async def get(self, ref: BlobRef, most: int | None = None) -> bytes:
+        """See `Blobs`. S3 says how long its answer is before it comes; who reads no further closes the connection."""
+        return await self._read(ref, most)
 
     async def part(self, ref: BlobRef, first: int, end: int) -> bytes:
         """See `Blobs`."""
@@ -175,11 +175,12 @@ class S3Blobs:
                 return b""
             raise
 
-    async def _read(self, ref: BlobRef, **part: Any) -> bytes:
+    async def _read(self, ref: BlobRef, most: int | None = None, **part: Any) -> bytes:
         try:
             with translated("s3", str(ref)):
                 answer = await self._client.get_object(Bucket=self._buckets[ref.bucket], Key=ref.key, **part)
                 async with answer["Body"] as body:
+                    require_size(ref, answer["ContentLength"], most)
                     return await body.read()
         except Refused as refused:
             if refused.code in _ABSENT:

@@ -22,6 +22,8 @@ from panoveil.contracts.reasons import Reason
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Key = Annotated[str, Field(pattern=r"^[!-~]{1,1024}$")]
+"""An object's: ours are of ASCII, and S3 knows none that are longer."""
 
 
 class _Frozen(BaseModel):
@@ -71,7 +73,7 @@ class FrameRef(_Frozen):
     """A frame in the raw bucket."""
 
     lens: Name
-    key: str
+    key: Key
     sha256: Sha256
     size: int = Field(gt=0, description="bytes")
 
@@ -180,7 +182,7 @@ class _Stitched(_Frozen):
     recipe_id: str = Field(description="of the stitch recipe")
     captured_at: AwareDatetime
     pose: Pose = Field(description="the panorama's: pitch and roll are 0 once it was levelled, heading once it was turned north")
-    key: str
+    key: Key
     sha256: Sha256
     width: int = Field(gt=0)
     height: int = Field(gt=0)
@@ -196,7 +198,7 @@ class CarriedBox(PanoramaBox):
 class CarriedBoxes(_Frozen):
     """Carried boxes too many for a message: a JSON array of `CarriedBox` in the sealed stitched bucket."""
 
-    key: str
+    key: Key
     sha256: Sha256
     count: int = Field(gt=0)
 
@@ -250,7 +252,7 @@ class Derivative(_Frozen):
     """What was made of the published panorama's pixels, beside it: a small JPEG, or a PMTiles archive of JPEG tiles."""
 
     kind: Literal["thumbnail", "tiles"]
-    key: str
+    key: Key
     sha256: Sha256
     size: int = Field(gt=0, description="bytes")
 
@@ -261,7 +263,7 @@ class _Published(_Frozen):
     stitch_recipe_id: str
     captured_at: AwareDatetime
     pose: Pose
-    key: str
+    key: Key
     sha256: Sha256
     width: int = Field(gt=0)
     height: int = Field(gt=0)
@@ -306,7 +308,7 @@ class CurrentPublication(_Frozen):
     version: Literal[1] = 1
     capture_id: str
     recipe_id: str
-    key: str
+    key: Key
     sha256: Sha256
     publication: str
 
@@ -337,7 +339,7 @@ def decode_json(data: bytes) -> Any:
     """Parse JSON, or raise `Rejected(NOT_JSON)`."""
     try:
         return json.loads(data)
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: broken JSON, broken UTF-8, and numbers of thousands of digits
         raise Rejected(Reason.NOT_JSON, str(error)) from error
 
 
@@ -383,6 +385,7 @@ _VERSIONS: Mapping[str, frozenset[int]] = {
 """Every type of message and the versions of it that this service reads."""
 
 _LONGEST_QUOTE = 80
+_LONGEST_NUMBER = 10**9
 
 
 def _not_known(document: Any, versions: Mapping[str, frozenset[int]], reason: Reason) -> str:
@@ -405,14 +408,20 @@ def _newer(document: Any, versions: Mapping[str, frozenset[int]], reason: Reason
     if not isinstance(version, int) or isinstance(version, bool):
         return f"{kind} carries no version"
     if version > max(known):
-        return f"{kind} version {version} is newer than this service knows ({max(known)}): {_deploy(reason)}"
+        return f"{kind} version {_number(version)} is newer than this service knows ({max(known)}): {_deploy(reason)}"
     return (
-        "" if version in known else f"{kind} version {version} never was: this service knows {', '.join(map(str, sorted(known)))}"
+        ""
+        if version in known
+        else f"{kind} version {_number(version)} never was: this service knows {', '.join(map(str, sorted(known)))}"
     )
 
 
 def _deploy(reason: Reason) -> str:
     return f"deploy the newer service, then `panoveil quarantine redrive --reason {reason}`"
+
+
+def _number(version: int) -> str:
+    return f"{version}" if abs(version) < _LONGEST_NUMBER else "of very many digits"
 
 
 def _quoted(text: str) -> str:

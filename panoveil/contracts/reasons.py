@@ -16,7 +16,9 @@ class Reason(StrEnum):
     FRAME_MISSING = "frame_missing"
     HASH_MISMATCH = "hash_mismatch"
     CORRUPT_FRAME = "corrupt_frame"
+    UNSAFE_FRAME = "unsafe_frame"
     WRONG_FRAME_SIZE = "wrong_frame_size"
+    TOO_LARGE = "too_large"
     IMPLAUSIBLE_POSE = "implausible_pose"
     CORRUPT_PANORAMA = "corrupt_panorama"
     HANDLER_FAILED = "handler_failed"
@@ -42,7 +44,9 @@ ADVICE: dict[Reason, str] = {
     Reason.FRAME_MISSING: "A lens never delivered: upload the frame, it is picked up by itself. If there is none: `panoveil quarantine drop --because TEXT CAPTURE`.",
     Reason.HASH_MISMATCH: "The frame differs from what the manifest promises: upload it again from the car's disk.",
     Reason.CORRUPT_FRAME: "The JPEG does not decode whole: upload it again from the car's disk.",
+    Reason.UNSAFE_FRAME: "The JPEG is built as no camera builds one (what, the entry says): find out what wrote it. A trailer or metadata is cut off by `jpegtran -copy none`; then make its manifest anew and upload both again.",
     Reason.WRONG_FRAME_SIZE: "The frame's size is not the rig's: the wrong rig is named, or a lens changed.",
+    Reason.TOO_LARGE: "The object is larger than anything of its kind is, so it was not read: find out who wrote it.",
     Reason.IMPLAUSIBLE_POSE: "Position or time are out of bounds: check the pose source.",
     Reason.CORRUPT_PANORAMA: "The stitched panorama in the sealed bucket is damaged: find out by whom, then stitch it anew (`panoveil replay --stage stitcher --capture CAPTURE`).",
     Reason.HANDLER_FAILED: "A bug: `panoveil quarantine show ENTRY` has the record and the traceback. Mend it, then `panoveil quarantine redrive --reason handler_failed`.",

@@ -14,10 +14,8 @@ from numpy.typing import NDArray
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.reasons import Reason
 from panoveil.pixels.baseline import layout
+from panoveil.pixels.outline import MAX_PIXELS, outline
 from panoveil.pixels.spread import Spread, one_by_one
-
-MAX_PIXELS = 200_000_000
-"""More than any lens or panorama has: a header that claims more is damage, or an attack on memory."""
 
 RESTART = 8
 """MCUs between two restart markers in what `encode_patchable` writes: they cost a hundredth of the file, and no time."""
@@ -29,9 +27,10 @@ _BAND = 1024
 def decode(data: bytes) -> NDArray[np.uint8]:
     """Return the whole image, uint8 [H, W, 3] RGB, as stored (EXIF orientation is not applied).
 
-    `Rejected(CORRUPT_FRAME)` where the data is truncated, damaged, no JPEG or absurdly large.
+    `Rejected(CORRUPT_FRAME)` where the data is truncated, damaged or no JPEG, `Rejected(UNSAFE_FRAME)` where decoding it would cost
+    more than a picture does; no decoder sees that.
     """
-    dimensions(data)
+    outline(data)
     try:
         image: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, colorspace="RGB")
     except ValueError as error:
@@ -40,7 +39,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
 
 
 def dimensions(data: bytes) -> tuple[int, int]:
-    """Return (width, height) from the header alone, or raise `Rejected(CORRUPT_FRAME)`."""
+    """Return (width, height) from the header alone, of a beginning of a file too, or raise `Rejected(CORRUPT_FRAME)`."""
     try:
         height, width, _, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     except (ValueError, KeyError) as error:  # KeyError: of a subsampling that the header does not get to

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TypedDict
 
-from panoveil import telemetry
+from panoveil import logs, telemetry
 from panoveil.contracts.errors import PanoveilError, Rejected
 from services.agent.app import connect, upload_drive, watch_drives
 from services.agent.events import CaptureUploaded, Listener, both, but_not
@@ -66,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = read_settings()
         if options.limit:
             settings = settings.model_copy(update={"limit": options.limit})
-        logging.getLogger().setLevel(settings.log_level)
+        logs.say(settings.log_level)
         if settings.metrics_port:
             telemetry.serve(settings.metrics_host, settings.metrics_port)
             listener = both(metered(), listener)
@@ -84,9 +84,7 @@ def _listen(options: argparse.Namespace) -> Listener:
     """Send events to stdout as JSON, or as log lines to stderr; on a terminal the progress stands below them."""
     line = ProgressLine(sys.stderr, lambda: shutil.get_terminal_size().columns) if sys.stderr.isatty() else None
     handler = logging.StreamHandler(line or sys.stderr)
-    logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s", handlers=[handler])
-    for library in ("botocore", "aiobotocore"):
-        logging.getLogger(library).setLevel(logging.WARNING)
+    logs.begin("INFO", handler, "%(asctime)s %(levelname)s %(message)s")
     told = json_lines(sys.stdout) if options.json else log_lines
     if line is None:
         return told

@@ -26,6 +26,7 @@ from panoveil.contracts.keys import (
     thumbnail_key,
     tiles_key,
 )
+from panoveil.contracts.limits import LARGEST_PICTURE
 from panoveil.contracts.messages import CARRIED, Derivative, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
@@ -166,7 +167,7 @@ def _is_of(found: PanoramaPublished, message: PanoramaStitched, recipe: Anonymiz
 async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> Publishable | Held:
     if message.hold is not None:  # the detector need not look at what nobody may publish
         return Held(message.hold.reason, message.hold.detail, (), 0)
-    data = await ports.blobs.get(BlobRef(Bucket.STITCHED, message.key))
+    data = await ports.blobs.get(BlobRef(Bucket.STITCHED, message.key), LARGEST_PICTURE)
     telemetry.BYTES.labels(STAGE, "read").inc(len(data))
     picture = await asyncio.to_thread(_decoded, data, message)
     described = Description(

@@ -171,7 +171,15 @@ def _exif_objection(body: bytes) -> str:
         photo, gps = loaded.get_ifd(ExifTags.IFD.Exif), loaded.get_ifd(ExifTags.IFD.GPSInfo)
         tags = (set(loaded) - _EXIF_TAGS) | (set(photo) - _PHOTO_TAGS) | (set(gps) - _GPS_TAGS)
         rewritten = loaded.tobytes().removeprefix(_EXIF_HEADER)
-    except (OSError, SyntaxError, ValueError, struct.error, KeyError, TypeError) as error:
+    except (
+        OSError,
+        SyntaxError,
+        ValueError,
+        struct.error,
+        KeyError,
+        TypeError,
+        UserWarning,
+    ) as error:  # where warnings are errors
         return f"EXIF that does not parse ({type(error).__name__})"
     if tags:
         return f"EXIF tags {sorted(map(hex, tags))}"

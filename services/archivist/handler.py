@@ -12,6 +12,7 @@ from panoveil.contracts.archive import CaptureArchived, StorageClass, parse_arch
 from panoveil.contracts.audit import Archival, AuditedObject
 from panoveil.contracts.errors import Rejected, Unavailable
 from panoveil.contracts.keys import MANIFEST_NAME, BlobRef, Bucket, CaptureId, archive_key, raw_key
+from panoveil.contracts.limits import LARGEST_PICTURE, LONGEST_MANIFEST
 from panoveil.contracts.messages import PanoramaPublished, encode, parse_manifest
 from panoveil.contracts.reasons import Reason
 from panoveil.keys import DataKey, DriveKeys
@@ -62,7 +63,7 @@ async def handle(message: PanoramaPublished, ports: Ports) -> None:
 async def _originals(capture_id: CaptureId, ports: Ports) -> dict[str, Original] | None:
     """Return the manifest and those frames of it that are there, by name; None where all of it expired, archived."""
     try:
-        text = await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME))
+        text = await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME), LONGEST_MANIFEST)
     except Rejected:
         if await archives(capture_id, ports.ledger):
             return None
@@ -95,7 +96,7 @@ async def _packed(capture_id: CaptureId, originals: Mapping[str, Original], port
 
 
 async def _read(ref: BlobRef, sha256: str, blobs: Blobs) -> bytes:
-    data = await blobs.get(ref)
+    data = await blobs.get(ref, LARGEST_PICTURE)
     telemetry.BYTES.labels(STAGE, "read").inc(len(data))
     if hashlib.sha256(data).hexdigest() != sha256:
         raise Rejected(Reason.HASH_MISMATCH, f"{ref} is not what its manifest promises: it is not archived")

@@ -1,5 +1,6 @@
 """What an uploads record says: S3 event notifications and EventBridge "Object Created" events alike."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from panoveil.contracts.messages import decode_json
 from panoveil.contracts.reasons import Reason
 
 _KNOWN_MAJOR = 2
+_LARGEST_OBJECT = 1 << 50
+_ETAG = re.compile(r"[!-~]{0,128}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,7 @@ def parse_uploads(data: bytes) -> list[Uploaded]:
     document = decode_json(data)
     try:
         return list(_objects(document))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise Rejected(
             Reason.UNKNOWN_MESSAGE, f"neither an S3 notification nor an EventBridge event: {type(error).__name__}"
         ) from error
@@ -58,8 +61,22 @@ def _check_version(version: str) -> None:
 
 def _notified(thing: Any) -> Uploaded:
     # Notifications URL-encode the key, with "+" for a blank; EventBridge does not.
-    return Uploaded(unquote_plus(thing["key"]), int(thing["size"]), str(thing.get("eTag", "")))
+    return Uploaded(unquote_plus(thing["key"]), _size(thing["size"]), _etag(thing.get("eTag", "")))
 
 
 def _bridged(thing: Any) -> Uploaded:
-    return Uploaded(str(thing["key"]), int(thing["size"]), str(thing.get("etag", "")))
+    return Uploaded(str(thing["key"]), _size(thing["size"]), _etag(thing.get("etag", "")))
+
+
+def _size(value: Any) -> int:
+    size = int(value)
+    if not 0 <= size <= _LARGEST_OBJECT:
+        raise ValueError(value)
+    return size
+
+
+def _etag(value: Any) -> str:
+    etag = str(value)
+    if _ETAG.fullmatch(etag) is None:
+        raise ValueError(value)
+    return etag

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from panoveil import telemetry
 from panoveil.blobs import Blobs
-from panoveil.contracts import reasons
+from panoveil.contracts import limits, reasons
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import MANIFEST_NAME, CaptureId, Stream, parse_raw_key, raw_key, rig_key
 from panoveil.contracts.messages import CaptureManifest, CaptureReady, FrameEntry, FrameRef, encode, parse_manifest
@@ -47,7 +47,7 @@ async def handle(uploaded: Uploaded, ports: Ports) -> None:
     seen = await ports.ledger.saw(capture_id, SeenObject(name, uploaded.etag, uploaded.size))
     if MANIFEST_NAME not in seen:
         return
-    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME)))
+    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME), limits.LONGEST_MANIFEST))
     validate.check_manifest(manifest, capture_id, ports.now())
     if all(frame.file in seen for frame in manifest.frames):
         # The events of one capture come together: several of them see it whole, and its frames need be read once.
@@ -63,7 +63,7 @@ async def close(capture_id: CaptureId, most_missing: int, ports: Ports) -> None:
     seen = await _arrived(capture_id, [MANIFEST_NAME], await ports.ledger.seen(capture_id), ports)
     if MANIFEST_NAME not in seen:
         raise Rejected(reasons.Reason.FRAME_MISSING, f"{MANIFEST_NAME} has not arrived, only {', '.join(seen) or 'nothing'}")
-    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME)))
+    manifest = parse_manifest(await ports.blobs.get(raw_key(capture_id, MANIFEST_NAME), limits.LONGEST_MANIFEST))
     validate.check_manifest(manifest, capture_id, ports.now())
     seen = await _arrived(capture_id, [frame.file for frame in manifest.frames], seen, ports)
     missing = [frame for frame in manifest.frames if frame.file not in seen]
@@ -112,11 +112,11 @@ async def _checked(
     for entry in manifest.frames:
         if entry.file in seen:
             await _check_frame(capture_id, entry, lenses[entry.lens], ports.blobs)
-    return _ready(capture_id, manifest, seen)
+    return ready(capture_id, manifest, seen)
 
 
 async def _check_frame(capture_id: CaptureId, entry: FrameEntry, lens: Lens, blobs: Blobs) -> None:
-    data = await blobs.get(raw_key(capture_id, entry.file))
+    data = await blobs.get(raw_key(capture_id, entry.file), limits.LARGEST_PICTURE)
     telemetry.BYTES.labels(STAGE, "read").inc(len(data))
     await asyncio.to_thread(_measured_check, data, entry, lens)
 
@@ -137,7 +137,8 @@ async def _announce(capture_id: CaptureId, message: bytes, ports: Ports) -> None
     await ports.sink.send(Stream.CAPTURES, [Outgoing(str(capture_id), message)])
 
 
-def _ready(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, SeenObject]) -> CaptureReady:
+def ready(capture_id: CaptureId, manifest: CaptureManifest, seen: Mapping[str, SeenObject]) -> CaptureReady:
+    """Return the message of a capture that is valid as far as these objects go."""
     frames = tuple(
         FrameRef(lens=entry.lens, key=raw_key(capture_id, entry.file).key, sha256=entry.sha256, size=seen[entry.file].size)
         for entry in manifest.frames

@@ -9,6 +9,7 @@ from panoveil.contracts.messages import CaptureManifest, FrameEntry, Pose
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.rig import Lens, Rig
 from panoveil.pixels import jpeg
+from panoveil.pixels.outline import require_plain
 
 _FIRST_CAR = datetime(2000, 1, 1, tzinfo=UTC)
 _CLOCK_SKEW = timedelta(days=1)
@@ -36,13 +37,16 @@ def check_lenses(manifest: CaptureManifest, rig: Rig) -> None:
 
 
 def check_frame(data: bytes, entry: FrameEntry, lens: Lens) -> None:
-    """The bytes are the promised ones, and decode whole to the lens's size."""
+    """The bytes are the promised ones, a picture of the lens's size and nothing besides, and decode whole."""
     if not data:
         raise Rejected(Reason.EMPTY_OBJECT, entry.file)
     if hashlib.sha256(data).hexdigest() != entry.sha256:
         raise Rejected(Reason.HASH_MISMATCH, entry.file)
-    if jpeg.dimensions(data) != (lens.width, lens.height):
-        raise Rejected(Reason.WRONG_FRAME_SIZE, f"{entry.file} is {jpeg.dimensions(data)}, the lens {lens.width, lens.height}")
+    found = require_plain(data)
+    if (found.width, found.height) != (lens.width, lens.height):
+        raise Rejected(
+            Reason.WRONG_FRAME_SIZE, f"{entry.file} is {found.width, found.height}, the lens {lens.width, lens.height}"
+        )
     jpeg.decode(data)
 
 

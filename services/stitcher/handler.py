@@ -16,6 +16,7 @@ from panoveil import telemetry
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, carried_key, rig_key, stitched_key
+from panoveil.contracts.limits import LARGEST_PICTURE
 from panoveil.contracts.messages import (
     CARRIED,
     CaptureReady,
@@ -262,7 +263,7 @@ async def _frames(message: CaptureReady, blobs: Blobs) -> dict[str, NDArray[np.u
 
 
 async def _frame(frame: FrameRef, blobs: Blobs) -> NDArray[np.uint8]:
-    data = await blobs.get(BlobRef(Bucket.RAW, frame.key))
+    data = await blobs.get(BlobRef(Bucket.RAW, frame.key), LARGEST_PICTURE)
     telemetry.BYTES.labels(STAGE, "read").inc(len(data))
     return await asyncio.to_thread(_decode, data, frame)
 

@@ -276,3 +276,12 @@ async def test_provisioning_again_keeps_what_is_there(emulator: str) -> None:
         await store.put(FRAME, b"kept")
         provision_buckets(buckets, REGION, emulator)
         assert await store.get(FRAME) == b"kept"
+
+
+async def test_an_object_that_is_larger_than_a_reader_takes_is_not_read(blobs: Blobs) -> None:
+    await blobs.put(FRAME, b"six by")
+    assert await blobs.get(FRAME, 6) == b"six by"
+    with pytest.raises(Rejected, match="has 6 bytes") as caught:
+        await blobs.get(FRAME, 5)
+    assert caught.value.reason == Reason.TOO_LARGE
+    assert await blobs.get(FRAME) == b"six by"

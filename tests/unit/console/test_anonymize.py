@@ -194,3 +194,15 @@ async def test_a_target_inside_the_source_is_not_read(folders: tuple[Path, Path,
     for _ in range(2):
         counts = await anonymize_folder(source, source / "out", report, RectangleDetector(), RECIPE, lambda _: None)
         assert counts.published == 1
+
+
+@pytest.mark.parametrize("kind", ["BMP", "TIFF", "WEBP", "GIF"])
+async def test_a_picture_of_another_kind_is_given_to_no_library(
+    folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    source, target, report = folders
+    Image.fromarray(photo()).save(source / "a.png", kind)
+    monkeypatch.delattr("console.anonymize.Image.open")
+    monkeypatch.delattr("console.anonymize.cv2.imdecode")
+    await anonymize_folder(source, target, report, RectangleDetector(), RECIPE, lambda _: None)
+    assert [line["outcome"] for line in lines(report)] == ["rejected:corrupt_frame"]

@@ -121,3 +121,27 @@ def test_the_scan_finds_a_thumbnail() -> None:
 
 def test_the_scan_finds_bytes_that_no_tag_explains() -> None:
     assert scan(described(BARE, exif(POSE, AT) + b"hidden", xmp(POSE, 128, 64)))
+
+
+@given(
+    at=st.integers(0, 700),
+    put=st.binary(max_size=8) | st.sampled_from([b"\xff\xff\xff\xff", b"\xff\xd9", b"\xff\xe1"]),
+    out=st.integers(0, 8),
+)
+def test_a_damaged_description_is_a_finding_and_no_error(at: int, put: bytes, out: int) -> None:
+    spoilt = GOOD[:at] + put + GOOD[at + out :]
+    assert all(str(finding) for finding in scan(spoilt))
+
+
+@pytest.mark.filterwarnings("ignore:Tag data larger than file")
+@pytest.mark.parametrize("count", [0xFFFFFFFF, 0x10000000, 100_000])
+@pytest.mark.parametrize("kind", [1, 2, 5, 7, 12, 13, 0])
+def test_exif_whose_counts_claim_more_than_there_is_is_a_finding(count: int, kind: int) -> None:
+    entry = struct.pack("<HHII", 0x8825, kind, count, 8) + struct.pack("<HHII", 0x010F, kind, count, 26)
+    body = b"II*\x00\x08\x00\x00\x00" + struct.pack("<H", 2) + entry + bytes(4)
+    assert scan(described(BARE, body, b""))
+
+
+def test_exif_directories_in_a_circle_are_a_finding() -> None:
+    body = b"II*\x00\x08\x00\x00\x00" + struct.pack("<HHHII", 1, 0x8769, 4, 1, 8) + struct.pack("<I", 8)
+    assert scan(described(BARE, body, b""))

@@ -282,5 +282,5 @@ class Breaking:
             raise ZeroDivisionError
         return await self._blobs.head(ref)
 
-    async def get(self, ref: BlobRef) -> bytes:
-        return await self._blobs.get(ref)
+    async def get(self, ref: BlobRef, most: int | None = None) -> bytes:
+        return await self._blobs.get(ref, most)

@@ -1,0 +1,1 @@
+"""The ledger after it was lost: what it would say, read from the buckets."""
