@@ -112,7 +112,7 @@ async def test_a_published_drive_is_archived_restored_replayed_and_erased(
     *_, totals = await panoveil(*again)
     assert (totals["redone"], totals["flipped"], totals["failed"]) == (2, 2, 0)
     verdict = await verify(world.ledger, world.blobs, DRIVE, None)
-    assert (verdict.findings, verdict.objects) == ((), 2 * 2 * len(NAMES))
+    assert (verdict.findings, verdict.objects) == ((), 2 * 4 * len(NAMES))
 
     await panoveil("erase", "--drive", DRIVE, "--reason", "request R-2026-118", "--by", "dpo-2", "--yes")
     for bucket in (Bucket.RAW, Bucket.STITCHED, Bucket.PUBLISHED, Bucket.ARCHIVE):
