@@ -4,17 +4,25 @@ from typing import Any
 
 import yaml
 
-from console.deploy.scaling import template
+from console.deploy import rules, scaling
 from console.stack.stack import HOME
 
 FOLDER = HOME / "k8s-or-ecs" / "cloudformation"
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes everything out: CloudFormation reads no aliases."""
+    """Writes everything out, for CloudFormation reads no aliases, and what has lines in lines."""
 
-    def ignore_aliases(self, data: Any) -> bool:
+    def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002 - yaml asks so
         return True
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style="|" if "\n" in data else None)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+WRITTEN = {"scaling": scaling.template, "rules": rules.template}
+"""Templates by name, and what returns them."""
 
 
 def text(of: dict[str, Any]) -> str:
@@ -23,4 +31,5 @@ def text(of: dict[str, Any]) -> str:
 
 
 if __name__ == "__main__":
-    (FOLDER / "scaling.yaml").write_text(text(template()))
+    for name, template in WRITTEN.items():
+        (FOLDER / f"{name}.yaml").write_text(text(template()))

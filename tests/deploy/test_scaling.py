@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from console.deploy.__main__ import text as written
+from console.deploy.__main__ import WRITTEN
+from console.deploy.__main__ import text as text_of
 from console.deploy.policy import CONSUMER, TRITON, Policy, Seen, desired
-from console.deploy.scaling import template as generated
 from panoveil.quarantine import CONSUMES
 from tests.deploy.autoscaling import MINUTE, Service, trace
 from tests.deploy.templates import FOLDER, resources, template, text
@@ -17,8 +17,9 @@ TRACES = ("ingest", "stitcher")
 MOST = 12
 
 
-def test_the_template_is_written_from_the_policy() -> None:
-    assert (FOLDER / "scaling.yaml").read_text() == written(generated()), "python -m console.deploy writes it"
+@pytest.mark.parametrize("name", WRITTEN)
+def test_what_is_written_from_the_code_is_up_to_date(name: str) -> None:
+    assert (FOLDER / f"{name}.yaml").read_text() == text_of(WRITTEN[name]()), "python -m console.deploy writes it"
 
 
 def _configuration(name: str) -> dict[str, Any]:
