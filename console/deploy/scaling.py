@@ -34,7 +34,9 @@ def template() -> dict[str, Any]:
 
 
 def _parameters() -> dict[str, Any]:
-    most: dict[str, Any] = {f"{_title(name)}Most": {"Type": "Number", "Default": most, "MinValue": 1} for name, most in MOST.items()}
+    most: dict[str, Any] = {
+        f"{_title(name)}Most": {"Type": "Number", "Default": most, "MinValue": 1} for name, most in MOST.items()
+    }
     most["Namespace"] = {"Type": "String", "Default": "panoveil", "AllowedPattern": "^[a-z0-9-]{3,32}$"}
     most["SweepAt"] = {
         "Type": "String",
@@ -99,7 +101,12 @@ def _out(policy: Policy, unit: float) -> list[Resource]:
 
 
 def _policy(service: str, name: str, kind: str, steps: list[Resource], cooldown: int, least: int | None = None) -> Resource:
-    configuration: Resource = {"AdjustmentType": kind, "Cooldown": cooldown, "MetricAggregationType": "Maximum", "StepAdjustments": steps}
+    configuration: Resource = {
+        "AdjustmentType": kind,
+        "Cooldown": cooldown,
+        "MetricAggregationType": "Maximum",
+        "StepAdjustments": steps,
+    }
     if least is not None:
         configuration["MinAdjustmentMagnitude"] = least
     return {
@@ -158,7 +165,9 @@ _OPERATORS = {
 }
 
 
-def _alarm(metrics: list[Resource], returned: str, operator: str, threshold: float, periods: int, actions: list[Resource]) -> Resource:
+def _alarm(
+    metrics: list[Resource], returned: str, operator: str, threshold: float, periods: int, actions: list[Resource]
+) -> Resource:
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
@@ -177,7 +186,9 @@ def _math(expression: str) -> Resource:
 
 
 def _age(stream: str) -> Resource:
-    return _metric("age", "AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", "Maximum", {"StreamName": "${Namespace}-" + stream})
+    return _metric(
+        "age", "AWS/Kinesis", "GetRecords.IteratorAgeMilliseconds", "Maximum", {"StreamName": "${Namespace}-" + stream}
+    )
 
 
 def _incoming(stream: str) -> Resource:

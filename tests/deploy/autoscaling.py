@@ -5,7 +5,8 @@ that take tasks away the one that takes more counts.
 """
 
 import csv
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ from tests.deploy.templates import resources
 
 MINUTE = 60
 Figures = Mapping[str, float | None]
-_BREACHES = {
-    "GreaterThanOrEqualToThreshold": lambda value, threshold: value >= threshold,
-    "GreaterThanThreshold": lambda value, threshold: value > threshold,
-    "LessThanOrEqualToThreshold": lambda value, threshold: value <= threshold,
-    "LessThanThreshold": lambda value, threshold: value < threshold,
+_BREACHES: dict[str, Callable[[float, float], bool]] = {
+    "GreaterThanOrEqualToThreshold": operator.ge,
+    "GreaterThanThreshold": operator.gt,
+    "LessThanOrEqualToThreshold": operator.le,
+    "LessThanThreshold": operator.lt,
 }
 _MATH = {"FILL": lambda value, instead: instead if value is None else value, "IF": lambda cond, yes, no: yes if cond else no}
 
@@ -106,5 +107,5 @@ def _changed(tasks: int, configuration: Mapping[str, Any], adjustment: int) -> i
         return adjustment
     if kind == "ChangeInCapacity":
         return tasks + adjustment
-    size = max(configuration["MinAdjustmentMagnitude"], int(tasks * abs(adjustment) / 100))
+    size: int = max(configuration["MinAdjustmentMagnitude"], int(tasks * abs(adjustment) / 100))
     return tasks + (size if adjustment > 0 else -size)

@@ -50,7 +50,9 @@ def _text(name: str) -> str:
 
 def _without_index(data: str) -> str:
     """Return the data without the index of leases: the emulator never calls one active that a template made; the KCL makes its own."""
-    index = data[data.index("      GlobalSecondaryIndexes:\n        - IndexName: LeaseOwner") : data.index("\n  IngestCoordinator:")]
+    index = data[
+        data.index("      GlobalSecondaryIndexes:\n        - IndexName: LeaseOwner") : data.index("\n  IngestCoordinator:")
+    ]
     return data.replace(index, "").replace(", {AttributeName: leaseOwner, AttributeType: S}]", "]")
 
 
