@@ -22,9 +22,9 @@ from console.demo.run import Drive, import_rig
 from console.stack import triton
 from console.stack.emulator import CREDENTIALS, start_emulator
 from console.stack.processes import free_port
-from console.stack.stack import MODELS, TRITON_VENV, environ
+from console.stack.stack import ARCHIVIST, MODELS, TRITON_VENV, environ
 from panoveil.ledger import ENDS, CaptureState, State
-from panoveil.runtime import connect
+from panoveil.runtime import Connections, connect
 from panoveil.settings import Settings
 from services.agent.app import connect as agent_connect
 from services.agent.app import upload_drive
@@ -136,22 +136,23 @@ def _containers() -> dict[str, Any]:
         return {each.labels["com.amazonaws.ecs.container-name"]: each for each in found}
 
 
-async def _ended(drive: Drive) -> list[CaptureState]:
+async def _ended(drive: Drive, world: Connections) -> list[CaptureState]:
+    """Wait until every capture has its end, and the originals of what is published lie in the archive."""
     deadline = time.monotonic() + _PATIENCE
-    async with connect(Settings()) as world:
-        while time.monotonic() < deadline:
-            states = [state async for state in world.ledger.captures(drive.drive_id)]
-            if len(states) == CAPTURES and all(state.state in ENDS for state in states):
-                return states
-            await asyncio.sleep(1)
+    while time.monotonic() < deadline:
+        states = [state async for state in world.ledger.captures(drive.drive_id) if state.state in ENDS]
+        archived = [message async for message in world.ledger.messages(drive.drive_id, ARCHIVIST)]
+        if len(states) == CAPTURES and len(archived) == sum(state.state is State.PUBLISHED for state in states):
+            return states
+        await asyncio.sleep(1)
     said = {name: each.logs(tail=20).decode() for name, each in _containers().items()}
     return pytest.fail(f"the drive did not end in {_PATIENCE:.0f} s: {yaml.safe_dump(said)}")
 
 
-async def test_services_of_the_template_publish_a_drive(deployed: str, drive: Drive) -> None:
+async def test_services_of_the_template_publish_and_archive_a_drive(deployed: str, drive: Drive) -> None:
     async with connect(Settings()) as world, agent_connect(AgentSettings()) as ports:
         await import_rig(drive.folder, world)
         await upload_drive(drive.folder, ports, lambda _event: None)
-        states = await _ended(drive)
-    assert {state.state for state in states} <= {State.PUBLISHED, State.HELD}, states
+        states = await _ended(drive, world)
+    assert {state.state for state in states} == {State.PUBLISHED}, states
     assert set(_containers()) == set(SERVICES)
