@@ -79,11 +79,12 @@ licences: setup ## Whether uv.lock says what pyproject.toml asks for, and whethe
 templates: setup ## checkov over the CloudFormation templates, in an environment of its own
 	$(UV) tool run --quiet checkov==3.3.30 --directory k8s-or-ecs/cloudformation --framework cloudformation --skip-download --compact --quiet
 
-images: ## Build the services' images with the Docker daemon at hand (panoveil/ingest, panoveil/stitcher, panoveil/anonymizer, panoveil/archivist)
+images: ## Build the services' images with the Docker daemon at hand (panoveil/ingest, panoveil/stitcher, panoveil/anonymizer, panoveil/archivist, panoveil/console)
 	@for service in ingest stitcher anonymizer archivist; do \
 	  docker build --quiet --network host --build-arg SERVICE=$$service --tag panoveil/$$service:latest \
 	    --file k8s-or-ecs/images/Dockerfile . || exit 1; \
 	done
+	@docker build --quiet --network host --tag panoveil/console:latest --file k8s-or-ecs/images/Dockerfile.console .
 
 fmt: setup ## Format and mend what can be mended
 	$(RUN)/ruff check --fix .

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from benchmarks.season.assumptions import Assumptions
 from benchmarks.season.demand import DAY, HOUR, Demand
-from benchmarks.season.policy import Policy, Seen, desired
 from benchmarks.season.queueing import Batch, Fifo
 from benchmarks.season.supply import STAGES, Fleet, Outages, Work, gpus, zone_share
+from console.deploy.policy import Policy, Seen, desired
 
 Floats = NDArray[np.float64]
 Tell = Callable[[str], None]
@@ -30,6 +30,7 @@ class Stage:
     queue: Fifo = field(default_factory=Fifo)
     changed_at: float = -1e9
     busy_at: float = -1e9
+    late_at: float = -1e9
     stalled_until: float = -1e9
     stalled_share: float = 0.0
     task_s: float = 0.0
@@ -161,7 +162,10 @@ class Season:
         """Ask the policy; lag is what the KCL would report of the stage's stream."""
         if stage.queue.backlog > 0.5:
             stage.busy_at = now
-        seen = Seen(stage.queue.behind(now), now - stage.busy_at, now - stage.changed_at)
+        behind = stage.queue.behind(now)
+        if behind >= self._policy.low_s:
+            stage.late_at = now
+        seen = Seen(behind, now - stage.busy_at, now - stage.late_at, now - stage.changed_at)
         wanted = desired(self._policy, stage.fleet.wanted, seen, stage.work.most)
         if wanted != stage.fleet.wanted:
             stage.changed_at = now

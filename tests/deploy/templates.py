@@ -74,7 +74,7 @@ class Role:
 
 def roles() -> Iterator[Role]:
     """Yield every role that works with Panoveil's data."""
-    for name in ("services", "access"):
+    for name in ("services", "access", "gpu"):
         for properties in resources(name, "AWS::IAM::Role").values():
             if "RoleName" in properties:
                 statements = [each for policy in properties["Policies"] for each in policy["PolicyDocument"]["Statement"]]

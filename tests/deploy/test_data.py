@@ -9,8 +9,10 @@ import pytest
 from console.stack.emulator import CREDENTIALS, start_emulator
 from panoveil.contracts.keys import Bucket, Stream
 from panoveil.ledger import provision_table
+from panoveil.quarantine import CONSUMES
 from panoveil.runtime import provision
 from panoveil.settings import Settings
+from panoveil.streams import provision_application
 from tests.deploy.templates import FOLDER, resources, template, text
 
 PICTURES = {text(each["BucketName"]).removeprefix("panoveil-"): each for each in resources("data", "AWS::S3::Bucket").values()}
@@ -98,7 +100,7 @@ def test_nothing_that_holds_data_is_deleted_with_the_stack() -> None:
 
 
 def test_the_ledger_can_be_restored_to_any_second_and_is_not_deleted() -> None:
-    (ledger,) = resources("data", "AWS::DynamoDB::Table").values()
+    ledger = resources("data", "AWS::DynamoDB::Table")["Ledger"]
     assert ledger["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
     assert ledger["DeletionProtectionEnabled"] is True
 
@@ -122,7 +124,8 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 def _schema(endpoint: str, table: str) -> dict[str, Any]:
     described: Any = boto3.client("dynamodb", endpoint_url=endpoint).describe_table(TableName=table)["Table"]
-    indexes = [(each["IndexName"], each["KeySchema"], each["Projection"]) for each in described["GlobalSecondaryIndexes"]]
+    found = described.get("GlobalSecondaryIndexes") or []
+    indexes = [(each["IndexName"], each["KeySchema"], each["Projection"]) for each in found]
     attributes = sorted(described["AttributeDefinitions"], key=lambda each: str(each["AttributeName"]))
     return {"keys": described["KeySchema"], "attributes": attributes, "indexes": indexes}
 
@@ -134,13 +137,23 @@ def test_the_ledger_is_the_one_that_the_code_makes(endpoint: str) -> None:
 
 
 @pytest.mark.servers
+@pytest.mark.parametrize("suffix", ["", "-CoordinatorState", "-WorkerMetricStats"])
+@pytest.mark.parametrize("service", sorted(CONSUMES))
+def test_the_tables_of_leases_are_those_that_the_code_makes(service: str, suffix: str, endpoint: str) -> None:
+    provision_application(f"other-{service}", f"panoveil-{CONSUMES[service]}", CREDENTIALS["AWS_DEFAULT_REGION"], endpoint)
+    assert _schema(endpoint, f"panoveil-{service}{suffix}") == _schema(endpoint, f"other-{service}{suffix}")
+
+
+@pytest.mark.servers
 def test_provisioning_finds_everything_there(endpoint: str) -> None:
-    """What the template made is what the services look for: provisioning adds nothing but the consumers' own tables."""
+    """What the template made is what the services look for: provisioning adds nothing."""
     s3: Any = boto3.client("s3", endpoint_url=endpoint)
     kinesis: Any = boto3.client("kinesis", endpoint_url=endpoint)
+    dynamodb: Any = boto3.client("dynamodb", endpoint_url=endpoint)
 
     def there() -> list[list[str]]:
-        return [sorted(each["Name"] for each in s3.list_buckets()["Buckets"]), sorted(kinesis.list_streams()["StreamNames"])]
+        buckets = sorted(each["Name"] for each in s3.list_buckets()["Buckets"])
+        return [buckets, sorted(kinesis.list_streams()["StreamNames"]), sorted(dynamodb.list_tables()["TableNames"])]
 
     before = there()
     provision(Settings(endpoint_url=endpoint, region=CREDENTIALS["AWS_DEFAULT_REGION"]))

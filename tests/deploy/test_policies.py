@@ -4,12 +4,12 @@ import itertools
 
 import pytest
 
-from panoveil.contracts.keys import Bucket, Stream
+from panoveil.contracts.keys import Bucket, Stream, current_key
 from panoveil.quarantine import CONSUMES
 from tests.deploy.templates import Role, listed, roles, text
 
 ROLES = {role.name: role for role in roles()}
-PEOPLE = {"agent", "reader", "operator", "restorer", "custodian"}
+PEOPLE = {"agent", "reader", "operator", "restorer", "custodian", "replayer", "watcher"}
 
 BUCKETS = {
     ("ingest", Bucket.RAW): "r",
@@ -40,6 +40,10 @@ BUCKETS = {
     ("operator", Bucket.QUARANTINE): "rwd",
     ("operator", Bucket.PUBLISHED): "r",
     ("operator", Bucket.REGISTRY): "rw",
+    ("replayer", Bucket.RAW): "r",
+    ("replayer", Bucket.REGISTRY): "r",
+    ("replayer", Bucket.STITCHED): "rw",
+    ("replayer", Bucket.PUBLISHED): "rwd",
 }
 LISTED = {("restorer", Bucket.RAW), *(("custodian", bucket) for bucket in set(Bucket) - {Bucket.REGISTRY})}
 """Who sees what is there besides those who read it."""
@@ -55,8 +59,11 @@ STREAMS = {
     ("operator", Stream.UPLOADS): "w",
     ("operator", Stream.CAPTURES): "w",
     ("operator", Stream.PANORAMAS): "w",
+    ("replayer", Stream.CAPTURES): "r",
+    ("replayer", Stream.PANORAMAS): "r",
+    ("replayer", Stream.PUBLICATIONS): "w",
 }
-LEDGER = {"ingest", "stitcher", "anonymizer", "archivist", "operator", "restorer", "custodian"}
+LEDGER = {"ingest", "stitcher", "anonymizer", "archivist", "operator", "restorer", "custodian", "replayer"}
 S3 = {"s3:GetObject": "r", "s3:PutObject": "w", "s3:DeleteObject": "d"}
 KINESIS = {"kinesis:GetRecords": "r", "kinesis:PutRecords": "w", "kinesis:PutRecord": "x", "kinesis:DeleteStream": "x"}
 
@@ -66,13 +73,15 @@ def _granted(role: Role, actions: dict[str, str], resource: str) -> str:
 
 
 def test_the_roles_are_these() -> None:
-    assert set(ROLES) == set(CONSUMES) | PEOPLE
+    assert set(ROLES) == set(CONSUMES) | PEOPLE | {"triton"}
 
 
-def test_an_operator_writes_catalogues_and_nothing_else_of_what_is_published() -> None:
+def test_an_operator_writes_catalogues_and_pointers_and_nothing_else_of_what_is_published() -> None:
     bucket = "arn:aws:s3:::panoveil-published"
     assert _granted(ROLES["operator"], S3, f"{bucket}/_catalogue/survey/drive/items.geojson") == "rwd"
-    assert _granted(ROLES["operator"], S3, f"{bucket}/survey/drive/capture/recipe.jpg") == "r"
+    assert _granted(ROLES["operator"], S3, f"{bucket}/{current_key('survey/drive/capture').key}") == "rw"
+    for name in (".jpg", ".json", "/tiles.pmtiles"):
+        assert _granted(ROLES["operator"], S3, f"{bucket}/survey/drive/capture/recipe{name}") == "r"
 
 
 @pytest.mark.parametrize(("name", "bucket"), list(itertools.product(sorted(ROLES), Bucket)))
@@ -90,8 +99,9 @@ def test_who_reads_and_writes_streams(name: str, stream: Stream) -> None:
 @pytest.mark.parametrize("name", sorted(ROLES))
 def test_who_keeps_the_ledger_and_nobody_deletes_from_it(name: str) -> None:
     table = "arn:aws:dynamodb:eu-north-1:1:table/panoveil-ledger"
-    needed = ("dynamodb:GetItem", "dynamodb:PutItem", "dynamodb:Query")
-    assert [ROLES[name].may(action, table) for action in needed] == [name in LEDGER] * 3
+    reads = [ROLES[name].may(action, table) for action in ("dynamodb:GetItem", "dynamodb:Query")]
+    assert reads == [name in LEDGER or name == "watcher"] * 2
+    assert ROLES[name].may("dynamodb:PutItem", table) == (name in LEDGER)
     assert not any(ROLES[name].may(f"dynamodb:{action}", table) for action in ("DeleteItem", "DeleteTable", "UpdateItem"))
 
 
@@ -102,6 +112,19 @@ def test_a_service_shares_the_shards_of_its_own_application_only(name: str, appl
         assert ROLES[name].may("dynamodb:UpdateItem", table) == (name == application)
 
 
+@pytest.mark.parametrize("name", sorted(ROLES))
+def test_who_replays_makes_and_removes_tables_of_replays_only(name: str) -> None:
+    tables = "arn:aws:dynamodb:eu-north-1:1:table/panoveil"
+    for action in ("CreateTable", "DeleteTable", "UpdateItem", "Scan"):
+        assert ROLES[name].may(f"dynamodb:{action}", f"{tables}-replay-0a1b2c-CoordinatorState") == (name == "replayer")
+    assert not any(ROLES[name].may("dynamodb:DeleteTable", f"{tables}-{service}") for service in CONSUMES)
+
+
+def test_triton_may_nothing_but_tell_how_long_requests_wait() -> None:
+    actions = {action for statement in ROLES["triton"].statements for action in listed(statement["Action"])}
+    assert {action.split(":")[0] for action in actions} == {"logs"}
+
+
 @pytest.mark.parametrize(("name", "bucket"), list(itertools.product(sorted(ROLES), Bucket)))
 def test_who_reads_a_bucket_may_decrypt_it_and_tell_gone_from_forbidden(name: str, bucket: Bucket) -> None:
     """Without ListBucket S3 says 403 of an object that is not there, which is no answer that the services can work with."""
@@ -109,7 +132,7 @@ def test_who_reads_a_bucket_may_decrypt_it_and_tell_gone_from_forbidden(name: st
     assert role.may("s3:ListBucket", f"arn:aws:s3:::panoveil-{bucket}") == ("r" in granted or (name, bucket) in LISTED)
     if name != "agent":  # it decrypts the parts of its own multipart uploads
         assert role.may("kms:Decrypt", f"panoveil-{bucket}-key") == ("r" in granted)
-    catalogues = (name, bucket) == ("operator", Bucket.PUBLISHED)
+    catalogues = (name, bucket) == ("operator", Bucket.PUBLISHED)  # and pointers
     assert role.may("kms:GenerateDataKey", f"panoveil-{bucket}-key") == ("w" in granted or catalogues)
 
 

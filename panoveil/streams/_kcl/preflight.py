@@ -34,8 +34,9 @@ def _check_stream(kinesis: Any, config: KclConfig) -> None:
     name = {"StreamName": config.stream_name}
     _ask(kinesis, "kinesis", "describe_stream_summary", name)
     shards = _ask(kinesis, "kinesis", "list_shards", {**name, "MaxResults": 1})["Shards"]
+    # From the stream's end: whatever reads old records makes the stream look as far behind as they are old, and scaling believes it.
     for shard in shards if config.retrieval == "polling" else []:
-        start = {**name, "ShardId": shard["ShardId"], "ShardIteratorType": "TRIM_HORIZON"}
+        start = {**name, "ShardId": shard["ShardId"], "ShardIteratorType": "LATEST"}
         iterator = _ask(kinesis, "kinesis", "get_shard_iterator", start)["ShardIterator"]
         _ask(kinesis, "kinesis", "get_records", {"ShardIterator": iterator, "Limit": 1}, what=f"stream {config.stream_name}")
 

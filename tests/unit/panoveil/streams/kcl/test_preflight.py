@@ -26,10 +26,12 @@ class Aws:
     def __init__(self, refused: str, code: str) -> None:
         self.refused, self.code = refused, code
         self.asked: set[str] = set()
+        self.begins: list[str] = []
 
     def __getattr__(self, call: str) -> Any:
         def answer(**arguments: Any) -> Any:
             self.asked.add(call)
+            self.begins.append(arguments.get("ShardIteratorType", ""))
             if call == self.refused:
                 raise ClientError({"Error": {"Code": self.code, "Message": f"not authorized to perform: {call}"}}, call)
             if call in CONDITIONAL:
@@ -50,6 +52,12 @@ def test_everything_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = aws(monkeypatch)
     preflight.check(CONFIG)
     assert fake.asked == {*KINESIS, *DYNAMODB}
+
+
+def test_asking_makes_no_stream_look_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    fake = aws(monkeypatch)
+    preflight.check(CONFIG)
+    assert [begin for begin in fake.begins if begin] == ["LATEST"]
 
 
 @pytest.mark.parametrize("call", KINESIS)
