@@ -52,10 +52,10 @@ async def test_events_that_come_all_at_once_announce_it_once_and_read_its_frames
     all_written = asyncio.Barrier(len(FILES))
     get, saw = world.blobs.get, world.ledger.saw
 
-    async def get_and_count(blob: BlobRef) -> bytes:
+    async def get_and_count(blob: BlobRef, most: int | None = None) -> bytes:
         read.append(blob.key.rsplit("/", 1)[-1])
         await asyncio.sleep(0)  # as with any store: others have their turn meanwhile
-        return await get(blob)
+        return await get(blob, most)
 
     async def saw_all(capture_id: CaptureId, seen: SeenObject) -> dict[str, SeenObject]:
         await saw(capture_id, seen)
