@@ -87,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seconds", type=float, default=30.0, help="for so long")
     parser.add_argument("--captures", type=int, default=16, help="whose efficiency is measured")
     parser.add_argument("--width", type=int, default=8192, help="of their panoramas, pixels")
-    parser.add_argument("--idle", type=float, default=30.0, help="seconds to settle, and to measure idling")
+    parser.add_argument("--idle", type=float, default=30.0, help="seconds for which idling is measured")
     return parser
 
 

@@ -51,6 +51,8 @@ _WARM = 0.4
 _MANY = {"ingest": 6, "stitcher": 3, "anonymizer": 1}
 """How many times `captures` a stage works off: quick ones more, to be measured as long."""
 _LOOK_EVERY = 0.05
+_SETTLE = 60.0
+"""Seconds after which a JVM that has nothing to do has compiled what it does meanwhile."""
 _PATIENCE = 1800.0
 _PAST: Mapping[State, frozenset[State]] = {
     State.READY: frozenset({State.READY, State.STITCHED, State.PUBLISHED, State.HELD}),
@@ -119,8 +121,8 @@ async def _idle(stack: stacks.Stack, seconds: float, tell: Tell) -> float:
     """Start all three again with nothing to do; return the share of one core that they take."""
     for name in _STAGES:
         stacks.start_service(stack, name)
-    tell(f"idle: all three services, {seconds:.0f} s after as many to settle")
-    await asyncio.sleep(seconds)
+    tell(f"idle: all three services for {seconds:.0f} s, after {_SETTLE:.0f} s to settle")
+    await asyncio.sleep(_SETTLE)
     services = [stack.processes[name] for name in _STAGES]
     before, began = sum(one.cpu_seconds() for one in services), time.monotonic()
     await asyncio.sleep(seconds)
