@@ -21,14 +21,14 @@ import asyncio
 import json
 import os
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.chaos.run import Outcome, Plan, Tell, run
+from benchmarks.chaos.run import Outcome, Plan, run
+from benchmarks.options import positive, teller
 from panoveil.contracts.errors import PanoveilError
 
 _BROKEN = 1
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         folder = options.out or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         try:
-            figures = summary(outcome := asyncio.run(run(plan, folder, _teller())))
+            figures = summary(outcome := asyncio.run(run(plan, folder, teller())))
         except PanoveilError as error:
             print(error, file=sys.stderr)
             return error.exit_code
@@ -75,37 +75,21 @@ def _readable(figures: dict[str, Any]) -> str:
     return "\n".join(f"{name:>22}  {value}" for name, value in figures.items())
 
 
-def _teller() -> Tell:
-    start = time.monotonic()
-
-    def tell(step: str) -> None:
-        print(f"{time.monotonic() - start:6.1f} s  {step}", file=sys.stderr, flush=True)
-
-    return tell
-
-
 def _parser() -> argparse.ArgumentParser:
     plan = Plan()
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.chaos", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    parser.add_argument("--captures", type=_positive, default=plan.captures)
-    parser.add_argument("--a-drive", type=_positive, default=plan.a_drive, help="captures in a drive")
-    parser.add_argument("--kills", type=_positive, default=plan.kills)
+    parser.add_argument("--captures", type=positive, default=plan.captures)
+    parser.add_argument("--a-drive", type=positive, default=plan.a_drive, help="captures in a drive")
+    parser.add_argument("--kills", type=positive, default=plan.kills)
     parser.add_argument("--every", type=float, default=plan.every, metavar="SECONDS", help="mean time between two kills")
-    parser.add_argument("--width", type=_positive, default=plan.width, help="of a panorama, pixels")
+    parser.add_argument("--width", type=positive, default=plan.width, help="of a panorama, pixels")
     parser.add_argument("--seed", type=int, default=plan.seed)
     parser.add_argument("--patience", type=float, default=plan.patience, metavar="SECONDS", help="to wait after the last kill")
     parser.add_argument("--out", type=Path, metavar="DIR", help="keep drives and logs here")
     return parser
-
-
-def _positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
-    return number
 
 
 if __name__ == "__main__":

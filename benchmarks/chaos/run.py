@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from benchmarks.chaos import drives as workload
 from benchmarks.chaos.faults import Faults, Odds
 from benchmarks.chaos.fleet import KINDS, Fleet, kill
 from benchmarks.chaos.judge import Verdict, judge
+from benchmarks.options import Tell
 from console.demo.run import Drive, import_rig
 from console.stack import stack as stacks
 from panoveil.aws import plain_client
@@ -21,8 +22,6 @@ from panoveil.contracts.keys import Stream
 from panoveil.contracts.reasons import Reason
 from panoveil.ledger import ENDS, CaptureState
 from panoveil.runtime import Connections, connect
-
-Tell = Callable[[str], None]
 
 CUT = "connections"
 _LOOK_EVERY = 1.0

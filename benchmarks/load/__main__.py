@@ -18,14 +18,13 @@ import argparse
 import asyncio
 import json
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.load import backlog, efficiency, latency, shards
-from benchmarks.load.backlog import Tell
+from benchmarks.options import Tell, teller
 from panoveil.contracts.errors import PanoveilError
 
 _SECTIONS = ("backlog", "latency", "shards", "efficiency")
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     with TemporaryDirectory(prefix="panoveil-load-") as scratch:
         try:
-            figures = asyncio.run(_measured(options, Path(scratch), _teller()))
+            figures = asyncio.run(_measured(options, Path(scratch), teller()))
         except PanoveilError as error:
             print(error, file=sys.stderr)
             return error.exit_code
@@ -64,15 +63,6 @@ def _lines(figures: dict[str, Any]) -> list[str]:
         rows = found if isinstance(found, list) else [found]
         lines += [f"{section:12}" + "  ".join(f"{name} {value}" for name, value in row.items()) for row in rows]
     return lines
-
-
-def _teller() -> Tell:
-    start = time.monotonic()
-
-    def tell(step: str) -> None:
-        print(f"{time.monotonic() - start:6.1f} s  {step}", file=sys.stderr, flush=True)
-
-    return tell
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -1,20 +1,18 @@
 """A backlog of records worked off by ingest: how fast, and whether memory grows with what has been done or what is left."""
 
-import asyncio
 import time
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.load.meter import Memory, memory
-from benchmarks.load.world import Service, emulated, ingesting
+from benchmarks.load.world import Service, emulated, ingesting, until
+from benchmarks.options import Tell
 from panoveil.contracts.keys import Stream
 from panoveil.settings import Settings
 from panoveil.streams import Outgoing, kinesis_sink
 from services.agent.notification import object_created
-
-Tell = Callable[[str], None]
 
 _FRAMES = 5
 _A_DRIVE = 20
@@ -46,26 +44,38 @@ def _record(number: int) -> Outgoing:
     return Outgoing(capture, event)
 
 
+@dataclass(frozen=True)
+class _Look:
+    """Ingest at one moment: records done, CPU-seconds spent, memory held; `at` in seconds of a clock that only runs forward."""
+
+    at: float
+    done: float
+    cpu: float
+    held: Memory
+
+
 async def _worked_off(records: int, service: Service, tell: Tell) -> dict[str, Any]:
-    began: float | None = None
-    seen: list[tuple[float, float, Memory]] = []
-    cpu = 0.0
-    while (done := await asyncio.to_thread(service.metric, "panoveil_records_total", service="ingest")) < records:
-        if done and began is None:
-            began, cpu = time.monotonic(), service.process.cpu_seconds()
-            first = done
-        seen.append((time.monotonic(), done, memory(service.process)))
-        tell(f"backlog: {done:,.0f} of {records:,}")
-        await asyncio.sleep(max(0.2, records / 50_000))
-        if not service.process.running:
-            raise RuntimeError(service.process.tail())
-    assert began is not None
-    seconds, spent = time.monotonic() - began, service.process.cpu_seconds() - cpu
-    settled = [held for _, done, held in seen if done > _SETTLED * records]
+    looks: list[_Look] = []
+
+    def look() -> bool:
+        done = service.metric("panoveil_records_total", service="ingest")
+        if done:
+            looks.append(_Look(time.monotonic(), done, service.process.cpu_seconds(), memory(service.process)))
+            tell(f"backlog: {done:,.0f} of {records:,}")
+        return done >= records
+
+    await until(look, service.process, every=max(0.2, records / 50_000))
+    return _figures(records, looks)
+
+
+def _figures(records: int, looks: list[_Look]) -> dict[str, Any]:
+    first, last = looks[0], looks[-1]
+    done = last.done - first.done
+    settled = [look.held for look in looks if look.done > _SETTLED * records]
     return {
         "records": records,
-        "records_per_s": round((records - first) / seconds, 1),
-        "cpu_ms_per_record": round(1000 * spent / (records - first), 2),
+        "records_per_s": round(done / (last.at - first.at), 1),
+        "cpu_ms_per_record": round(1000 * (last.cpu - first.cpu) / done, 2),
         "service_mb_first": round(settled[0].service, 1),
         "service_mb_last": round(settled[-1].service, 1),
         "service_mb_most": round(max(held.service for held in settled), 1),

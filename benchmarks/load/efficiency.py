@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 import cv2
 
 from benchmarks.chaos.drives import make
+from benchmarks.options import Tell
 from console.demo.run import Drive, import_rig
 from console.stack import stack as stacks
 from panoveil.blobs import MemoryBlobs
@@ -42,7 +43,6 @@ from services.ingest.events import parse_uploads
 from services.stitcher import handler as stitching
 from services.stitcher.settings import StitcherSettings
 
-Tell = Callable[[str], None]
 T = TypeVar("T")
 
 _STAGES: Mapping[str, State] = {"ingest": State.READY, "stitcher": State.STITCHED, "anonymizer": State.PUBLISHED}

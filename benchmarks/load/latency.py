@@ -3,16 +3,14 @@
 import asyncio
 import statistics
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from benchmarks.load.world import emulated
+from benchmarks.options import Tell
 from panoveil.contracts.keys import Stream
 from panoveil.settings import Settings
 from panoveil.streams import KclConfig, KclSource, Outgoing, Record, kinesis_sink, provision_application
-
-Tell = Callable[[str], None]
 
 _APPLICATION = "panoveil-latency"
 

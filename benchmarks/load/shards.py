@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.load.backlog import Tell, send
+from benchmarks.load.backlog import send
 from benchmarks.load.meter import memory
 from benchmarks.load.world import emulated, ingesting, until
+from benchmarks.options import Tell
 
 _A_SHARD = 200
 

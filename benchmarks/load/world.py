@@ -76,9 +76,9 @@ async def ingesting(settings: Settings, folder: Path, **extra: str) -> AsyncIter
         await asyncio.to_thread(process.stop, _DRAIN_SECONDS)
 
 
-async def until(reached: Callable[[], bool], process: Process) -> None:
-    """Return once something is so; `Unavailable` where the process ended before."""
+async def until(reached: Callable[[], bool], process: Process, every: float = _LOOK_EVERY) -> None:
+    """Return once something is so, looking every so many seconds; `Unavailable` where the process ended before."""
     while not await asyncio.to_thread(reached):
         if not process.running:
             raise Unavailable(process.name, f"it ended by itself; {process.log} ends:\n{process.tail()}")
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(every)

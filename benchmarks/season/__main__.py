@@ -15,20 +15,18 @@ Exit codes: 0 all that was wanted is published, 1 the cars did not finish it by 
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from benchmarks.options import Tell, positive, teller
 from benchmarks.season import calibration, picture, report
 from benchmarks.season.assumptions import Assumptions, Measured, Prices, changed
 from benchmarks.season.demand import Demand, season
 from benchmarks.season.simulate import Outcome, Season
 from benchmarks.season.supply import planned
 from panoveil.contracts.errors import Misconfigured
-
-Tell = Callable[[str], None]
 
 _NOT_FINISHED = 1
 
@@ -44,7 +42,7 @@ def main() -> None:
     if options.markdown:
         print(report.assumptions_markdown(assumptions, None, Prices()))
         return
-    figures = simulated(options, assumptions, _teller())
+    figures = simulated(options, assumptions, teller())
     print(json.dumps(figures) if options.json else _readable(figures, assumptions))
     sys.exit(0 if figures["panoramas"]["published"] >= figures["panoramas"]["wanted"] - 0.5 else _NOT_FINISHED)
 
@@ -106,15 +104,6 @@ def _readable(figures: dict[str, Any], assumptions: Assumptions) -> str:
     return f"{report.text(figures)}\n\nAssumed and measured:\n\n{tables}"
 
 
-def _teller() -> Tell:
-    start = time.monotonic()
-
-    def tell(step: str) -> None:
-        print(f"{time.monotonic() - start:6.1f} s  {step}", file=sys.stderr, flush=True)
-
-    return tell
-
-
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.season", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -122,19 +111,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="one JSON object instead of tables")
     parser.add_argument("--markdown", action="store_true", help="only the tables of assumptions and prices, without measuring")
     parser.add_argument("--seed", type=int, default=1, help="of weather, cars, failures")
-    parser.add_argument("--batch", type=_positive, default=60, help="panoramas that are simulated as one, at most")
-    parser.add_argument("--rounds", type=_positive, default=3, help="how often a stage is measured; the median counts")
+    parser.add_argument("--batch", type=positive, default=60, help="panoramas that are simulated as one, at most")
+    parser.add_argument("--rounds", type=positive, default=3, help="how often a stage is measured; the median counts")
     parser.add_argument("--set", action="append", default=[], metavar="NAME=VALUE", help="another value for an assumption")
     parser.add_argument("--picture", type=Path, metavar="SVG", help="draw arrivals, backlog and tasks into this file")
     parser.add_argument("--without-sensitivity", action="store_true", help="only the season itself")
     return parser.parse_args()
-
-
-def _positive(value: str) -> int:
-    number = int(value)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {number}")
-    return number
 
 
 if __name__ == "__main__":

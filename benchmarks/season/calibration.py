@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 
 from benchmarks.anonymizer import noninference
+from benchmarks.options import Tell
 from benchmarks.season.assumptions import Measured
 from benchmarks.stitching.ours import Line
 from benchmarks.stitching.scenes import Scene, first
@@ -19,8 +20,6 @@ from panoveil.detection.views import panorama_plan
 from panoveil.pixels import jpeg
 from panoveil.pixels.process import prepare
 from services.ingest.validate import check_frame
-
-Tell = Callable[[str], None]
 
 WIDTH = 8192
 _BEST = "best"

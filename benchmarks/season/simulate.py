@@ -1,11 +1,12 @@
 """The season itself: from one look at the clock to the next, every stage works at a constant rate, and what it finishes goes on."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.options import Tell
 from benchmarks.season.assumptions import Assumptions
 from benchmarks.season.demand import DAY, HOUR, Demand
 from benchmarks.season.queueing import Batch, Fifo
@@ -13,7 +14,6 @@ from benchmarks.season.supply import STAGES, Fleet, Outages, Work, gpus, zone_sh
 from console.deploy.policy import Policy, Seen, desired
 
 Floats = NDArray[np.float64]
-Tell = Callable[[str], None]
 
 SAMPLE_S = 600.0
 """Between two points of the picture."""

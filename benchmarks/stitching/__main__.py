@@ -18,8 +18,7 @@ import platform
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +26,7 @@ import cv2
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.options import Tell, teller
 from benchmarks.stitching import hugin, quality, speed
 from benchmarks.stitching.ours import MODES
 from benchmarks.stitching.scenes import REAL, Scene, first, scenes
@@ -50,14 +50,14 @@ def main() -> None:
         sys.exit(_NOT_INSTALLED)
     prepare()  # as the stitcher's service does
     with tempfile.TemporaryDirectory(prefix="panoveil-stitching-") as work:
-        figures = measured(options, Path(work), _teller())
+        figures = measured(options, Path(work), teller())
     if options.json:
         print(json.dumps(figures))
     else:
         _show(figures)
 
 
-def measured(options: argparse.Namespace, work: Path, tell: Callable[[str], None]) -> dict[str, Any]:
+def measured(options: argparse.Namespace, work: Path, tell: Tell) -> dict[str, Any]:
     """Run the sections asked for; return what the JSON shows."""
     wish = quality.Wish(options.modes, not options.without_hugin, work / "tables", options.pictures, tell)
     taken = _scenes(options, tell)
@@ -75,7 +75,7 @@ def measured(options: argparse.Namespace, work: Path, tell: Callable[[str], None
     return _figures(options, timed, found)
 
 
-def _scenes(options: argparse.Namespace, tell: Callable[[str], None]) -> Iterator[Scene]:
+def _scenes(options: argparse.Namespace, tell: Tell) -> Iterator[Scene]:
     """Yield what to stitch: the first is also what speed is measured on, and without a truth where nothing else is asked for."""
     if "quality" in options.sections:
         return scenes(options.width, options.captures, _panoramas(options, tell), tell)
@@ -128,21 +128,12 @@ def _machine() -> dict[str, Any]:
     }
 
 
-def _panoramas(options: argparse.Namespace, tell: Callable[[str], None]) -> Path | None:
+def _panoramas(options: argparse.Namespace, tell: Tell) -> Path | None:
     folder: Path = options.panoramas or REAL
     if folder.is_dir():
         return folder
     tell("no real panoramas: skipped, --panoramas DIR names some")
     return None
-
-
-def _teller() -> Callable[[str], None]:
-    start = time.monotonic()
-
-    def tell(step: str) -> None:
-        print(f"{time.monotonic() - start:6.1f} s  {step}", file=sys.stderr, flush=True)
-
-    return tell
 
 
 def _options() -> argparse.Namespace:

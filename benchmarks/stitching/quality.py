@@ -3,7 +3,7 @@
 import dataclasses
 import statistics
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.options import Tell
 from benchmarks.stitching import hugin, ours, pictures
 from benchmarks.stitching.metrics import Regions, Scores, regions, scores
 from benchmarks.stitching.scenes import Scene
 
 Image = NDArray[np.uint8]
-Tell = Callable[[str], None]
 
 ENBLEND = "enblend"
 _OWN = ("band_psnr", "band_ssim", "band_ssim_p5", "band_gradient_ratio", "de2000_mean", "de2000_p95")

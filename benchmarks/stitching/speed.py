@@ -11,13 +11,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks.options import Tell
 from benchmarks.stitching.floor import Floor
 from benchmarks.stitching.ours import Line, recipe
 from benchmarks.stitching.scenes import Scene
 from services.stitcher.settings import StitcherSettings
 
 Work = Callable[[], object]
-Tell = Callable[[str], None]
 
 _THREADS = 2
 IN_FLIGHT: int = StitcherSettings.model_fields["max_in_flight"].default
