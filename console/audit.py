@@ -6,7 +6,6 @@ A chain that is whole by itself may still have been cut short or written anew by
 head, noted elsewhere: every verification prints it, an exported file carries it, and `--head` compares with it.
 """
 
-import asyncio
 import contextlib
 import hashlib
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from console import status
+from console.side_by_side import each
 from panoveil.blobs import Blobs
 from panoveil.contracts.errors import Misconfigured, Rejected
 from panoveil.contracts.keys import BlobRef, Bucket
@@ -25,7 +25,6 @@ from panoveil.ledger import AuditEntry, AuditHead, Ledger, export_lines, read_ex
 from panoveil.runtime import Connections, connect
 from panoveil.settings import Settings
 
-_AT_ONCE = 8
 _POINTER = "/current.json"
 
 
@@ -123,15 +122,9 @@ def _items(body: Mapping[str, object], name: str) -> Sequence[object]:
 
 
 async def _object_faults(blobs: Blobs, promised: Mapping[str, Promise], there: Iterable[str]) -> list[str]:
-    slots = asyncio.Semaphore(_AT_ONCE)
-
-    async def fault(key: str, promise: Promise) -> str:
-        async with slots:
-            return await _object_fault(blobs, key, promise)
-
-    faults = await asyncio.gather(*(fault(key, promise) for key, promise in promised.items()))
+    faults = await each(promised.items(), lambda item: _object_fault(blobs, *item))
     pointers = [key for key in there if key.endswith(_POINTER)]
-    faults += await asyncio.gather(*(_pointer_fault(blobs, key, promised) for key in pointers))
+    faults += await each(pointers, lambda key: _pointer_fault(blobs, key, promised))
     stray = [key for key in there if key not in promised and key not in pointers]
     return [text for text in faults if text] + [f"no entry says that {key} was published" for key in stray]
 

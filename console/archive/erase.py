@@ -5,7 +5,6 @@ ledger says erased, after which no service works on it; the drive's key is destr
 end is noted, with everything that the chain had said was published; it is looked whether anything is left.
 """
 
-import asyncio
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from typing import Any
 
 from console.archive.scope import Scope
 from console.audit import standing
+from console.side_by_side import each
 from panoveil.blobs import StoredBlob
 from panoveil.contracts.audit import Erasure
 from panoveil.contracts.errors import Unavailable
@@ -31,7 +31,6 @@ _PREFIXES: Mapping[Bucket, str] = {
     Bucket.QUARANTINE: "entries/",
 }
 """Where a drive's objects lie: what stands before `<survey>/<drive>/`. Rigs are no drive's, and the key is destroyed by itself."""
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +102,7 @@ async def _begin(scope: Scope, wish: Wish, ledger: Ledger, keys: DriveKeys) -> N
 async def _mark(captures: Sequence[CaptureId], scope: Scope, wish: Wish, ledger: Ledger) -> None:
     if scope.drive is not None:
         await ledger.end_drive(scope.drive)
-    slots = asyncio.Semaphore(_AT_ONCE)
-
-    async def one(capture_id: CaptureId) -> None:
-        async with slots:
-            await ledger.move(capture_id, State.ERASED, Reason.ERASED, wish.because)
-
-    await asyncio.gather(*map(one, captures))
+    await each(captures, lambda capture_id: ledger.move(capture_id, State.ERASED, Reason.ERASED, wish.because))
 
 
 def _places(scope: Scope) -> list[tuple[Bucket, str]]:

@@ -7,15 +7,15 @@ for, and when it should be there, is noted in the ledger.
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import groupby
-from typing import TypeVar
 
 from console.archive.costs import retrieval
 from console.archive.scope import Scope
+from console.side_by_side import each
 from panoveil.blobs import Access, StoredBlob, Tier
 from panoveil.contracts.archive import CaptureArchived, CaptureRestored, RestoreRequested, parse_archived
 from panoveil.contracts.audit import AuditedObject, OperatorAction, Restoration
@@ -31,11 +31,8 @@ from services.archivist.handler import STAGE as ARCHIVIST
 from services.archivist.seal import unseal
 
 STAGE, RESTORED = "restore", "restored"
-_AT_ONCE = 16
 _OPENED_AT_ONCE = 4
 """Captures held in memory, each several times."""
-_Thing = TypeVar("_Thing")
-_Result = TypeVar("_Result")
 
 
 class Standing(StrEnum):
@@ -96,7 +93,7 @@ async def look(scope: Scope, world: Connections, keys: DriveKeys) -> list[Found]
     async def found(one: CaptureArchived) -> Found:
         return Found(one, await _standing(one, hot, known, world), requested.get(one.capture_id))
 
-    return await _each(archived, found)
+    return await each(archived, found)
 
 
 async def _require_readable(scope: Scope, ledger: Ledger, keys: DriveKeys) -> None:
@@ -161,7 +158,7 @@ async def ask(found: Sequence[Found], wish: Wish, world: Connections) -> int:
     wanted = [one for one in found if one.standing is Standing.ARCHIVED]
     for drive in sorted({one.capture_id.drive_id for one in wanted}):
         await note(world.ledger, OperatorAction(at=wish.now(), drive_id=drive, action="restore-request", by=wish.by))
-    await _each(wanted, lambda one: _ask(one, wish, world))
+    await each(wanted, lambda one: _ask(one, wish, world))
     return len(wanted)
 
 
@@ -198,7 +195,7 @@ async def bring_back(found: Sequence[Found], wish: Wish, world: Connections, key
             return one.capture_id, str(error)
         return one.capture_id, ""
 
-    return dict(await _each([one for one in found if one.standing is Standing.READY], told, _OPENED_AT_ONCE))
+    return dict(await each([one for one in found if one.standing is Standing.READY], told, _OPENED_AT_ONCE))
 
 
 async def _bring_back(one: Found, wish: Wish, world: Connections, keys: DriveKeys) -> None:
@@ -250,13 +247,3 @@ def _evidence(one: Found, wish: Wish) -> Restoration:
             for file in one.archived.files
         ),
     )
-
-
-async def _each(things: Sequence[_Thing], deed: Callable[[_Thing], Awaitable[_Result]], at_once: int = _AT_ONCE) -> list[_Result]:
-    slots = asyncio.Semaphore(at_once)
-
-    async def one(thing: _Thing) -> _Result:
-        async with slots:
-            return await deed(thing)
-
-    return await asyncio.gather(*map(one, things))

@@ -6,7 +6,6 @@ its capture is receiving once more, and the sweep announces it. What was stitche
 say what was found in the frames, and a message without that would let something be published that was found.
 """
 
-import asyncio
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Sequence
@@ -17,6 +16,7 @@ from pydantic import ValidationError
 from console.ledger import inventory
 from console.ledger.evidence import Evidence, follows, write_chain
 from console.ledger.inventory import Inventory
+from console.side_by_side import each
 from panoveil import publication, quarantine
 from panoveil.contracts.audit import Hold
 from panoveil.contracts.errors import Rejected
@@ -28,7 +28,6 @@ from panoveil.runtime import Connections
 from services.anonymizer.handler import STAGE as ANONYMIZER
 from services.ingest import handler as ingest
 
-_AT_ONCE = 16
 _BEFORE_STITCHED = frozenset({"ingest", "stitcher"})
 _NOTHING: frozenset[State] = frozenset()
 _BEGUN = frozenset({State.RECEIVING})
@@ -81,13 +80,7 @@ class _Drive:
             return self.result
         entries = [entry async for entry in self._entries()]
         waiting = {entry.capture_id: entry for entry in entries if entry.capture_id is not None}
-        slots = asyncio.Semaphore(_AT_ONCE)
-
-        async def one(capture_id: CaptureId) -> None:
-            async with slots:
-                await self._capture(capture_id, waiting.get(capture_id))
-
-        await asyncio.gather(*map(one, self._captures()))
+        await each(self._captures(), lambda capture_id: self._capture(capture_id, waiting.get(capture_id)))
         for entry in entries:
             await self._keep(entry)
         await self._tell_archived()

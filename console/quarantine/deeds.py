@@ -1,12 +1,12 @@
 """What a person does about entries: sent again, dropped, taken over from an earlier version."""
 
-import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from console import side_by_side
 from panoveil import quarantine
 from panoveil.contracts.audit import QuarantineDecision
 from panoveil.contracts.errors import Rejected
@@ -16,8 +16,6 @@ from panoveil.ledger import QuarantineEntry, SeenObject, State, note
 from panoveil.runtime import Connections
 from panoveil.streams import Outgoing, Record
 from services.agent.notification import object_created
-
-_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,16 +39,14 @@ Deed = Callable[[QuarantineEntry], Awaitable[QuarantineEntry]]
 
 async def each(entries: Iterable[QuarantineEntry], deed: Deed) -> list[Outcome]:
     """Do it for every entry, several at a time; an entry for which it cannot be done keeps nobody from the others."""
-    slots = asyncio.Semaphore(_AT_ONCE)
 
     async def one(entry: QuarantineEntry) -> Outcome:
-        async with slots:
-            try:
-                return Outcome(await deed(entry))
-            except Rejected as error:
-                return Outcome(entry, str(error))
+        try:
+            return Outcome(await deed(entry))
+        except Rejected as error:
+            return Outcome(entry, str(error))
 
-    return await asyncio.gather(*map(one, entries))
+    return await side_by_side.each(entries, one)
 
 
 def redrive(world: Connections, raw_bucket: str, operator: Operator) -> Deed:

@@ -1,18 +1,17 @@
 """Pointers moved for a whole drive: to a recipe, or back to what was before."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from console.recipes.published import Drive
+from console.side_by_side import each
 from panoveil import publication
 from panoveil.contracts.errors import Misconfigured, Rejected
 from panoveil.contracts.keys import CaptureId
 from panoveil.publication import Decision
 from panoveil.runtime import Connections
 
-_AT_ONCE = 8
 _Thing = TypeVar("_Thing")
 
 
@@ -52,16 +51,13 @@ async def roll_back(drive: Drive, decision: Decision, world: Connections) -> lis
 
 
 async def _each(captures: list[CaptureId], deed: Callable[[CaptureId], Awaitable[Moved]], recipe_id: str) -> list[Moved]:
-    slots = asyncio.Semaphore(_AT_ONCE)
-
     async def one(capture_id: CaptureId) -> Moved:
-        async with slots:
-            try:
-                return await deed(capture_id)
-            except Rejected as error:
-                return Moved(str(capture_id), "failed", recipe_id, str(error))
+        try:
+            return await deed(capture_id)
+        except Rejected as error:
+            return Moved(str(capture_id), "failed", recipe_id, str(error))
 
-    return await asyncio.gather(*map(one, captures))
+    return await each(captures, one)
 
 
 def require_some(drives: list[_Thing], what: str) -> list[_Thing]:

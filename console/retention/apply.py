@@ -1,20 +1,19 @@
 """Removes what is due: noted in the drive's chain first, then object by object. What cannot be removed keeps nothing else from it."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from console.retention.due import Due, Facts, due, facts_of
 from console.retention.rules import Rules
+from console.side_by_side import each
 from panoveil import publication
 from panoveil.blobs import StoredBlob
 from panoveil.contracts.audit import Expiry
-from panoveil.contracts.keys import BlobRef, Bucket, parse_raw_key
+from panoveil.contracts.keys import BlobRef, Bucket, catalogue_key, parse_raw_key
 from panoveil.ledger import Ledger, note
 from panoveil.runtime import Connections
 
-_AT_ONCE = 8
 _KEYS_AN_ENTRY = 1000
 """An entry of the chain is an item of the ledger, of at most 400 KB."""
 
@@ -51,7 +50,10 @@ async def _apply(one: Due, by: str, world: Connections, at: datetime) -> Done:
     removable = replace(one, objects=tuple(stored for stored in one.objects if stored.ref not in problems))
     if removable.objects:
         await _note(removable, by, at, world.ledger)
-        await _each(removable, lambda stored: _remove(stored.ref, world))
+        await each(removable.objects, lambda stored: _remove(stored.ref, world))
+    if removable.objects and one.data_class == "published":
+        # It tells where each panorama was taken; whoever publishes catalogues publishes one of what is left.
+        await world.blobs.purge(Bucket.PUBLISHED, catalogue_key(one.drive_id, "").key)
     return Done(removable, tuple(problems.values()))
 
 
@@ -90,13 +92,3 @@ async def _remove(ref: BlobRef, world: Connections) -> None:
         capture_id, name = parse_raw_key(ref.key)
         await publication.untell(str(capture_id), name.removesuffix(".jpg"), world.blobs)
     await world.blobs.delete(ref)
-
-
-async def _each(one: Due, deed: Callable[[StoredBlob], Awaitable[None]]) -> None:
-    slots = asyncio.Semaphore(_AT_ONCE)
-
-    async def done(stored: StoredBlob) -> None:
-        async with slots:
-            await deed(stored)
-
-    await asyncio.gather(*map(done, one.objects))

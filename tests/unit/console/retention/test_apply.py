@@ -12,7 +12,7 @@ from console.audit import verify
 from console.retention.apply import Done, apply, drives, plan
 from console.retention.rules import DEFAULT, Rules, read
 from panoveil.blobs import MemoryBlobs
-from panoveil.contracts.keys import BlobRef, Bucket, current_key, published_key, raw_key, stitched_key
+from panoveil.contracts.keys import BlobRef, Bucket, catalogue_key, current_key, published_key, raw_key, stitched_key
 from panoveil.ledger import State
 from panoveil.runtime import Connections
 from panoveil.streams import MemoryStreams
@@ -183,3 +183,17 @@ async def test_only_the_drives_of_a_survey_are_meant(world: World) -> None:
     assert await drives(world.ledger, "fyn-2026", None) == [DRIVE, "fyn-2026/other"]
     assert await drives(world.ledger, "jylland", None) == []
     assert await drives(world.ledger, None, DRIVE) == [DRIVE]
+
+
+async def test_with_what_is_published_goes_the_catalogue_that_tells_where_it_was_taken_and_no_other(
+    world: World, rules: Rules
+) -> None:
+    ours, other = catalogue_key(DRIVE, "drive.geojson"), catalogue_key("fyn-2026/other", "drive.geojson")
+    for ref in (ours, other):
+        await world.blobs.put(ref, b"{}")
+    world.at += timedelta(days=100)
+    await world.apply(rules)
+    assert await world.blobs.head(ours) is not None
+    world.at += timedelta(days=300)
+    await world.apply(rules)
+    assert [await world.blobs.head(ref) is None for ref in (ours, other)] == [True, False]
