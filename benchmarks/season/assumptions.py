@@ -47,6 +47,7 @@ class Assumptions:
         25, "MB", "assumed", "five real frames of 5 megapixels; those of the simulator's street are a fifth of it"
     )
     panorama_mb: float = _is(12, "MB", "assumed", "a real panorama of 8192 × 4096; the simulator's street is a third of it")
+    derivatives: float = _is(0.3, "of a panorama", "code", "thumbnail and tiles: 26 % of the demo's, 35 % of two real ones")
     shard_mb: float = _is(1, "MB/s", "published", "what a Kinesis shard takes in")
     shard_records: float = _is(1000, "records/s", "published", "what a Kinesis shard takes in")
     drain_h: float = _is(
@@ -74,12 +75,19 @@ class Assumptions:
         6, "a season", "assumed", "S3, DynamoDB or Triton away for 20 minutes while panoramas arrive: nothing moves"
     )
     hot_days: float = _is(14, "days", "assumed", "originals and stitched panoramas in S3 Standard, then one archive object")
-    puts_per_panorama: float = _is(10, "requests", "code", "six raw, stitched, published, catalogue, audit")
+    puts_per_panorama: float = _is(
+        13, "requests", "code", "six raw, stitched, panorama, thumbnail, tiles, two of JSON, catalogue"
+    )
     gets_per_panorama: float = _is(20, "requests", "code", "ingest 7, stitcher 6, anonymizer 2, archive 5")
     writes_per_panorama: float = _is(
         16, "write units", "code", "objects seen, states, outcomes, audit, checkpoints; not counted on a bill"
     )
     reads_per_panorama: float = _is(16, "read units", "code", "is it finished, what has come; not counted on a bill")
+
+    @property
+    def published_mb(self) -> float:
+        """Megabytes that are published a panorama, with what is made of it."""
+        return self.panorama_mb * (1 + self.derivatives)
 
 
 @dataclass(frozen=True, slots=True)

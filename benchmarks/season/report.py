@@ -66,9 +66,10 @@ def costs(demand: Demand, outcome: Outcome, assumptions: Assumptions, prices: Pr
     """Return US dollars of a season by item; what is stored beyond it is in items that end in `_year`."""
     thousands, stages = demand.panoramas / 1000, outcome.stages.values()
     vcpu_h = sum(stage.task_s / HOUR * stage.work.vcpu for stage in stages)
-    published_gb, originals_gb = (demand.panoramas * mb / 1000 for mb in (assumptions.panorama_mb, assumptions.capture_mb))
+    sizes = (assumptions.panorama_mb, assumptions.published_mb, assumptions.capture_mb)
+    stitched_gb, published_gb, originals_gb = (demand.panoramas * mb / 1000 for mb in sizes)
     puts = demand.panoramas * (assumptions.records_per_capture + 3) / 1e6
-    hot_gb = originals_gb + published_gb
+    hot_gb = originals_gb + stitched_gb
     items = {
         "fargate": vcpu_h * (prices.fargate_vcpu_h + _GB_PER_VCPU * prices.fargate_gb_h),
         "gpu": outcome.gpu_s / HOUR * prices.gpu_h,

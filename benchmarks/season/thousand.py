@@ -32,7 +32,11 @@ def rows(cpu: Measured, world: Assumptions, prices: Prices) -> Iterator[tuple[st
     yield "DynamoDB", units / 1000, f"{world.writes_per_panorama:g} writes and {world.reads_per_panorama:g} reads a panorama"
     hot = hot_gb * prices.s3_gb_month * world.hot_days / _MONTH_DAYS
     yield "originals and stitched, while hot", hot, f"{hot_gb:g} GB for {world.hot_days:g} days"
-    yield "published, a month", world.panorama_mb * prices.s3_gb_month, f"{world.panorama_mb:g} GB, without derivatives"
+    yield (
+        "published, a month",
+        world.published_mb * prices.s3_gb_month,
+        f"{world.published_mb:g} GB, thumbnails and tiles included",
+    )
     yield "archived originals, a year", archived_gb * prices.archive_gb_month * 12, f"{archived_gb:g} GB in Deep Archive"
 
 

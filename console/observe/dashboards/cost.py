@@ -42,7 +42,7 @@ def page() -> Page:
             ("accelerator_hour", "$ an accelerator hour", "0.587"),
             ("thousand_puts", "$ a thousand PUTs", "0.005"),
             ("thousand_gets", "$ a thousand GETs", "0.0004"),
-            ("puts_per_panorama", "PUTs a panorama", "10"),
+            ("puts_per_panorama", "PUTs a panorama", "13"),
             ("gets_per_panorama", "GETs a panorama", "20"),
             ("shard_hour", "$ a shard hour", "0.017"),
             ("gigabyte_month", "$ a GB month", "0.023"),
