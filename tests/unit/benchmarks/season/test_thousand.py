@@ -25,7 +25,7 @@ def test_a_thousand_panoramas_at_one_vcpu_hour_cost_one_vcpu_hour() -> None:
 
 
 def test_storage_is_paid_by_gigabyte_and_month() -> None:
-    assert cost("published, a month") == pytest.approx(12 * 0.023)
+    assert cost("published, a month") == pytest.approx(12 * 1.3 * 0.023)
     assert cost("archived originals, a year") == pytest.approx(25 * 0.00099 * 12)
     twice = replace(Assumptions(), capture_mb=50)
     assert cost("archived originals, a year", twice) == pytest.approx(2 * cost("archived originals, a year"))
