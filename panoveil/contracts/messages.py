@@ -4,8 +4,8 @@ stream        message                         producer     consumers
 uploads       S3 event notification records   agent, S3    ingest
 captures      capture.ready v1                ingest       stitcher
 panoramas     panorama.stitched v1, v2, v3    stitcher     anonymizer
-publications  panorama.published v1, v2       anonymizer   catalogue, status
-publications  panorama.held v1                anonymizer   status
+publications  panorama.published v1, v2       anonymizer   archivist; console: catalogue, viewer, replay
+publications  panorama.held v1                anonymizer   console: status
 
 An example of every version lies in `panoveil/contracts/examples/`; tests read them.
 Messages carry references and facts, never pixels. Angles are degrees here, at the edge.
