@@ -54,6 +54,7 @@ _LOOK_EVERY = 0.05
 _SETTLE = 60.0
 """Seconds after which a JVM that has nothing to do has compiled what it does meanwhile."""
 _PATIENCE = 1800.0
+_DRAIN = 25.0
 _PAST: Mapping[State, frozenset[State]] = {
     State.READY: frozenset({State.READY, State.STITCHED, State.PUBLISHED, State.HELD}),
     State.STITCHED: frozenset({State.STITCHED, State.PUBLISHED, State.HELD}),
@@ -70,9 +71,9 @@ async def measure(captures: int, width: int, idle_seconds: float, folder: Path, 
         extra = {"PANOVEIL_STITCH__WIDTH": str(width), "PANOVEIL_INCOMPLETE_AFTER": "86400"}
         stack = await closing.enter_async_context(stacks.running(folder / "logs", extra, services=()))
         world = await closing.enter_async_context(connect(stack.settings))
+        idle = await _idle(stack, idle_seconds, tell)
         await _upload(drive, world)
         spent = {name: await _busy(name, captures * _MANY[name], drive, stack, world, tell) for name in _STAGES}
-        idle = await _idle(stack, idle_seconds, tell)
         pure = await _pure(drive, captures, world, tell)
     return _figures(spent, pure) | {"idle_share_of_a_core": round(idle, 3), "width": width, "captures": captures}
 
@@ -100,7 +101,7 @@ async def _busy(name: str, captures: int, drive: Drive, stack: stacks.Stack, wor
     before = process.cpu_seconds()
     last = await _reached(captures, name, drive, stack, world)
     spent = (process.cpu_seconds() - before) / (last - first)
-    await asyncio.to_thread(stack.processes.pop(name).stop, 25.0)
+    await _stop(name, stack)
     tell(f"efficiency: {name} {spent:.2f} CPU-s a panorama, JVM and shard children included")
     return spent
 
@@ -118,7 +119,7 @@ async def _reached(count: int, name: str, drive: Drive, stack: stacks.Stack, wor
 
 
 async def _idle(stack: stacks.Stack, seconds: float, tell: Tell) -> float:
-    """Start all three again with nothing to do; return the share of one core that they take."""
+    """Start all three with nothing to do; return the share of one core that they take, and stop them."""
     for name in _STAGES:
         stacks.start_service(stack, name)
     tell(f"idle: all three services for {seconds:.0f} s, after {_SETTLE:.0f} s to settle")
@@ -126,7 +127,13 @@ async def _idle(stack: stacks.Stack, seconds: float, tell: Tell) -> float:
     services = [stack.processes[name] for name in _STAGES]
     before, began = sum(one.cpu_seconds() for one in services), time.monotonic()
     await asyncio.sleep(seconds)
-    return (sum(one.cpu_seconds() for one in services) - before) / (time.monotonic() - began)
+    share = (sum(one.cpu_seconds() for one in services) - before) / (time.monotonic() - began)
+    await asyncio.gather(*(_stop(name, stack) for name in _STAGES))
+    return share
+
+
+async def _stop(name: str, stack: stacks.Stack) -> None:
+    await asyncio.to_thread(stack.processes.pop(name).stop, _DRAIN)
 
 
 @dataclass

@@ -94,6 +94,7 @@ def _environment(url: str, server: triton.Command) -> dict[str, str]:
         "PANOVEIL_ENDPOINT_URL": url,
         "PANOVEIL_REGION": CREDENTIALS["AWS_DEFAULT_REGION"],
         "PANOVEIL_TRITON_URL": server.grpc_url,
+        "PANOVEIL_TRITON_SHARED_MEMORY": str(triton.can_share_memory()).lower(),
         "PANOVEIL_TABLES": str(STATE / "tables"),
     }
 

@@ -26,6 +26,8 @@ from panoveil.contracts.errors import Misconfigured, Unavailable
 HOST = "127.0.0.1"
 READY_SECONDS = 180.0
 _SHM = Path("/dev/shm")  # noqa: S108 - Triton puts its regions there
+_ROOM = 256 << 20
+"""Bytes: every service's requests under way, several times over, beside what Triton itself puts there."""
 _PREFIX = "panoveil-triton-"
 _HERE = Path(__file__).resolve().parent / "triton_backend"
 _SETUP = "UV_PROJECT_ENVIRONMENT=.venv-triton uv sync --frozen --extra triton-cpu"
@@ -190,6 +192,11 @@ def _environment(probe: Mapping[str, Any], venv: Path, prefix: str) -> dict[str,
         "PYTHONDONTWRITEBYTECODE": "1",
         "PANOVEIL_TRITON_SHM_PREFIX": prefix,
     }
+
+
+def can_share_memory() -> bool:
+    """Whether clients on this machine may hand Triton pictures through `/dev/shm`; in a container that is often too small."""
+    return _SHM.is_dir() and shutil.disk_usage(_SHM).free >= _ROOM
 
 
 def remove_stale_regions(prefix: str = _PREFIX) -> None:

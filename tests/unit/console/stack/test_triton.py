@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -75,6 +76,20 @@ def test_stale_shared_memory_goes_and_that_of_the_living_stays(tmp_path: Path, m
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "panoveil-triton-1-b-x"]
     triton.remove_stale_regions("panoveil-triton-1-b-")
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
+
+
+@pytest.mark.parametrize(("free", "can"), [(256 << 20, True), ((256 << 20) - 1, False)])
+def test_pictures_go_through_shared_memory_where_there_is_room(
+    free: int, can: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(triton, "_SHM", tmp_path)
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(free=free))
+    assert triton.can_share_memory() is can
+
+
+def test_where_there_is_no_shared_memory_pictures_go_over_the_wire(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(triton, "_SHM", tmp_path / "shm")
+    assert triton.can_share_memory() is False
 
 
 @asynccontextmanager
