@@ -289,7 +289,11 @@ class _Drive:
 
 def _held(hold: Hold) -> PanoramaHeld:
     return PanoramaHeld(
-        capture_id=hold.capture_id, recipe_id=hold.recipe_id, reason=hold.reason, detail=hold.verification.findings
+        capture_id=hold.capture_id,
+        recipe_id=hold.recipe_id,
+        reason=hold.reason,
+        detail=hold.verification.findings,
+        left=hold.left,
     )
 
 
