@@ -12,7 +12,7 @@ from panoveil.contracts.errors import Misconfigured, PanoveilError, Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream
 from panoveil.contracts.messages import PanoramaHeld, PanoramaPublished, encode
 from panoveil.contracts.review import Review
-from panoveil.ledger import Ledger, State
+from panoveil.ledger import Ledger, State, note
 from panoveil.runtime import Connections
 from services.anonymizer.handler import REVIEW
 from tests.unit.console.holds.worlds import BY, DRIVE, NOW, OTHER, World, never
@@ -77,15 +77,12 @@ async def _held_again(world: World, wish: Wish) -> PanoramaHeld:
     meant = await world.plan(wish)
     world.live.awake = False
     await release(meant, BY, world.connections)
-    held = PanoramaHeld(
-        capture_id=str(CAPTURE), recipe_id=meant.recipe.recipe_id, reason=meant.hold.reason, detail="", left=meant.hold.left[:1]
-    )
-    again = meant.hold.model_copy(
-        update={"recipe_id": meant.recipe.recipe_id, "recipe": meant.recipe, "left": meant.hold.left[:1], "at": NOW}
-    )
-    await world.ledger.audit(DRIVE, again.model_dump(mode="json"), once=again.identity)
-    await world.ledger.finish(CAPTURE, "anonymizer", meant.recipe.recipe_id, encode(held))
     world.live.awake = True
+    recipe_id, left = meant.recipe.recipe_id, (meant.hold.left[0].model_copy(update={"north": 40.0, "south": 30.0}),)
+    held = PanoramaHeld(capture_id=str(CAPTURE), recipe_id=recipe_id, reason=meant.hold.reason, detail="", left=left)
+    again = meant.hold.model_copy(update={"recipe_id": recipe_id, "recipe": meant.recipe, "left": left})
+    await note(world.ledger, again)
+    await world.ledger.finish(CAPTURE, "anonymizer", recipe_id, encode(held))
     return held
 
 

@@ -83,9 +83,10 @@ async def test_a_box_of_another_kind_or_place_or_too_small_accepts_nothing(accep
     assert isinstance(result, Held)
 
 
-async def test_across_the_edge_it_counts_as_well() -> None:
-    review = Review(accept=(mark("face", WIDTH - 12, 116, WIDTH + 12, 144),))
-    assert isinstance(await looked_at(street((scenes.FACE, WIDTH - 8, 120, 16, 20)), review, late()), Anonymized)
+@pytest.mark.parametrize("x", [WIDTH - 8, 6])
+async def test_across_the_edge_it_counts_as_well(x: int) -> None:
+    review = Review(accept=(mark("face", WIDTH - 24, 114, WIDTH + 44, 146),))
+    assert isinstance(await looked_at(street((scenes.FACE, x, 120, 16, 20)), review, late()), Anonymized)
 
 
 async def test_what_is_accepted_and_found_at_the_first_look_is_hidden_all_the_same() -> None:
