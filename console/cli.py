@@ -27,6 +27,7 @@ from console.evaluate.folder import Wish, evaluate_folder
 from console.evaluate.result import Result
 from console.evaluate.simulated import Scene, Simulated, evaluate_simulated
 from console.evaluate.staging import Wanted
+from console.holds.cli import holds_app
 from console.ledger.cli import ledger_app
 from console.observe.beside import Ports, observed
 from console.observe.cli import looking_on, metrics
@@ -48,6 +49,7 @@ app = typer.Typer(
 )
 app.add_typer(rig_app, name="rig")
 app.add_typer(quarantine_app, name="quarantine")
+app.add_typer(holds_app, name="holds")
 app.add_typer(recipes_app, name="recipes")
 app.add_typer(retention_app, name="retention")
 app.add_typer(ledger_app, name="ledger")

@@ -1,4 +1,4 @@
-"""What an exported audit chain adds to the buckets: the chain itself, holds, erasures, and how often a pointer was moved."""
+"""What an exported audit chain adds to the buckets: the chain itself, holds and releases, erasures, and how often a pointer was moved."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from panoveil.contracts.audit import Audited, Erasure, Flip, Hold
+from panoveil.contracts.audit import Audited, Erasure, Flip, Hold, HoldDecision
 from panoveil.contracts.errors import Misconfigured
 from panoveil.ledger import AuditEntry, Ledger, read_export
 
@@ -15,11 +15,12 @@ _BODY: TypeAdapter[Audited] = TypeAdapter(Audited)
 
 @dataclass
 class Evidence:
-    """A drive's chain, and what of it tells how captures stand: by capture its holds in order, its last flip, and who is erased."""
+    """A drive's chain, and what of it tells how captures stand: by capture its holds and releases in order, its last flip, who is erased."""
 
     drive_id: str
     entries: tuple[AuditEntry, ...] = ()
     holds: dict[str, list[Hold]] = field(default_factory=dict)
+    releases: dict[str, list[HoldDecision]] = field(default_factory=dict)
     flips: dict[str, Flip] = field(default_factory=dict)
     erased: set[str] = field(default_factory=set)
     drive_erased: bool = False
@@ -28,6 +29,8 @@ class Evidence:
         """Take in what an entry tells."""
         if isinstance(entry, Hold):
             self.holds.setdefault(entry.capture_id, []).append(entry)
+        elif isinstance(entry, HoldDecision) and entry.action == "release":
+            self.releases.setdefault(entry.capture_id, []).append(entry)
         elif isinstance(entry, Flip):
             self.flips[entry.capture_id] = entry
         elif isinstance(entry, Erasure):

@@ -25,6 +25,7 @@ from panoveil.contracts.limits import LONGEST_MANIFEST
 from panoveil.contracts.messages import CurrentPublication, PanoramaHeld, PanoramaPublished, encode, outcome, parse_manifest
 from panoveil.ledger import ENDS, Fate, Pointer, QuarantineEntry, SeenObject, State
 from panoveil.runtime import Connections
+from services.anonymizer.handler import REVIEW
 from services.anonymizer.handler import STAGE as ANONYMIZER
 from services.ingest import handler as ingest
 
@@ -133,6 +134,8 @@ class _Drive:
             await self._finish(facts.capture_id, ANONYMIZER, recipe_id, text, "publications")
         for hold in facts.holds:
             await self._finish(facts.capture_id, ANONYMIZER, hold.recipe_id, encode(_held(hold)), "holds")
+        for release in self.evidence.releases.get(str(facts.capture_id), ()):
+            await self._finish(facts.capture_id, REVIEW, release.recipe_id or "", encode(release), "releases")
         if facts.publications:
             await self._announced(facts.capture_id)
             await self._pointer(facts)
@@ -289,7 +292,11 @@ class _Drive:
 
 def _held(hold: Hold) -> PanoramaHeld:
     return PanoramaHeld(
-        capture_id=hold.capture_id, recipe_id=hold.recipe_id, reason=hold.reason, detail=hold.verification.findings
+        capture_id=hold.capture_id,
+        recipe_id=hold.recipe_id,
+        reason=hold.reason,
+        detail=hold.verification.findings,
+        left=hold.left,
     )
 
 

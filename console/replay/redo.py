@@ -12,10 +12,12 @@ from typing import Any, Literal, cast
 
 from panoveil import publication
 from panoveil.blobs import Blobs
+from panoveil.contracts.audit import HoldDecision
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream
 from panoveil.contracts.messages import CaptureReady, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode, outcome
 from panoveil.contracts.reasons import Reason
+from panoveil.contracts.review import Review
 from panoveil.ledger import Ledger
 from panoveil.streams import Outgoing
 from services.anonymizer import handler as anonymizer
@@ -65,7 +67,7 @@ class Anonymizing:
 
     async def __call__(self, data: bytes) -> Outcome:
         """Redo a `panorama.stitched`."""
-        message = stitched(data)
+        message = await self._reviewed(stitched(data))
         capture_id = CaptureId.parse(message.capture_id)
         before = await self.outcome(message)
         await anonymizer.handle(message, self.ports)  # also where it is done: whoever was killed may not have told
@@ -80,7 +82,7 @@ class Anonymizing:
 
     async def look(self, data: bytes) -> Outcome:
         """Say what would come of it, as far as that is known; what was never worked on is taken to be published."""
-        message = stitched(data)
+        message = await self._reviewed(stitched(data))
         capture_id = CaptureId.parse(message.capture_id)
         outcome = await self.outcome(message)
         if isinstance(outcome, PanoramaHeld):
@@ -113,9 +115,38 @@ class Anonymizing:
 
     async def outcome(self, message: PanoramaStitched) -> PanoramaPublished | PanoramaHeld | None:
         """Return what came of a panorama under this recipe, None where it was never worked on."""
-        recipe = await anonymizer.recipe_for(message, self.ports)
+        recipe = await anonymizer.recipe_for(await self._reviewed(message), self.ports)
         done = await self.ports.ledger.finished(CaptureId.parse(message.capture_id), anonymizer.STAGE, recipe.recipe_id)
         return None if done is None else outcome(done)
+
+    async def _reviewed(self, message: PanoramaStitched) -> PanoramaStitched:
+        """Return the message with what a person decided last about the capture: what was drawn by hand is hidden by every recipe.
+
+        `Rejected(NOT_VERIFIED)` where something was drawn in a panorama that is turned otherwise: there it would hide something else.
+        """
+        if message.review is not None or (decision := await _last_release(message.capture_id, self.ports.ledger)) is None:
+            return message
+        review = cast("Review", decision.review)
+        if review.hide and not await _is_turned_alike(message, decision, self.ports.ledger):
+            raise Rejected(Reason.NOT_VERIFIED, "a person drew what to hide in it, and the panorama is turned otherwise now")
+        return message.model_copy(update={"review": review})
+
+
+async def _last_release(capture_id: str, ledger: Ledger) -> HoldDecision | None:
+    capture = CaptureId.parse(capture_id)
+    noted = [one.message async for one in ledger.messages(capture.drive_id, anonymizer.REVIEW, capture.capture)]
+    return max(map(HoldDecision.model_validate_json, noted), key=lambda one: one.at, default=None)
+
+
+async def _is_turned_alike(message: PanoramaStitched, decision: HoldDecision, ledger: Ledger) -> bool:
+    """Say whether the panorama that the person looked at and this one show the same at the same angles."""
+    stitch_recipe_id = decision.inputs[0].key.rsplit("/", 1)[-1].removesuffix(".jpg")
+    done = await ledger.finished(CaptureId.parse(message.capture_id), stitcher.STAGE, stitch_recipe_id)
+    return done is not None and _angles(stitched(done)) == _angles(message)
+
+
+def _angles(message: PanoramaStitched) -> tuple[str, float | None, float | None, float | None]:
+    return message.rig_id, message.pose.heading, message.pose.pitch, message.pose.roll
 
 
 @dataclass(frozen=True)

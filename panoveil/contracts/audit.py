@@ -4,6 +4,7 @@ Entries outlive what they tell of and go to auditors, so they hold no personal d
 somebody was somewhere, no names. `at` is when it was decided, which tells nothing of the capture.
 """
 
+import hashlib
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -12,6 +13,11 @@ from panoveil.contracts.keys import Bucket
 from panoveil.contracts.messages import Name, PanoramaBox, Sha256
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import CODE_VERSION, AnonymizeRecipe
+from panoveil.contracts.review import Review
+
+
+def _none(found: tuple[PanoramaBox, ...]) -> bool:
+    return not found
 
 
 class _Frozen(BaseModel):
@@ -67,17 +73,45 @@ class Publication(_Decision):
 
 
 class Hold(_Decision):
-    """A panorama was not published; `regions` are what was found in it, and nothing may lie under the keys in `withdrawn`."""
+    """A panorama was not published, and nothing may lie under the keys in `withdrawn`.
+
+    `regions` are what was found in it and hidden by the last round, `left` what that round still found: what a person must look at.
+    Entries from before `left` was told have both in `regions`.
+    """
 
     kind: Literal["hold"] = "hold"
     withdrawn: tuple[str, ...]
     reason: Reason
     regions: tuple[PanoramaBox, ...]
+    left: tuple[PanoramaBox, ...] = Field(default=(), exclude_if=_none)
 
     @property
     def identity(self) -> str:
         """The same for every delivery of the same outcome."""
         return f"{self.capture_id}/{self.recipe_id}/{self.kind}/{self.reason}"
+
+
+class HoldDecision(_Entry):
+    """A person looked at a panorama that the recipe `held` held, made of `inputs`: it stays held, or is looked at once more by `recipe_id`.
+
+    `review` is what counts then besides the detectors' word, all that was decided before included.
+    """
+
+    kind: Literal["review"] = "review"
+    action: Literal["release", "keep"]
+    by: Name
+    because: str = Field(min_length=1, max_length=500, description="goes to auditors: it names nobody and no place")
+    capture_id: str
+    held: str
+    inputs: tuple[AuditedObject, ...] = Field(min_length=1)
+    recipe_id: str | None = None
+    review: Review | None = None
+
+    @property
+    def identity(self) -> str:
+        """The same for every attempt to note this decision; who keeps it held once more for another reason decides anew."""
+        why = "" if self.recipe_id else hashlib.sha256(f"{self.by}/{self.because}".encode()).hexdigest()[:16]
+        return "/".join((self.kind, self.action, self.capture_id, self.held, self.recipe_id or why))
 
 
 class OperatorAction(_Entry):
@@ -215,6 +249,6 @@ class Expiry(_Entry):
 
 
 Audited = Annotated[
-    Publication | Hold | OperatorAction | QuarantineDecision | Flip | Archival | Restoration | Erasure | Expiry,
+    Publication | Hold | HoldDecision | OperatorAction | QuarantineDecision | Flip | Archival | Restoration | Erasure | Expiry,
     Field(discriminator="kind"),
 ]

@@ -3,7 +3,8 @@
 stream        message                         producer     consumers
 uploads       S3 event notification records   agent, S3    ingest
 captures      capture.ready v1                ingest       stitcher
-panoramas     panorama.stitched v1, v2, v3    stitcher     anonymizer
+panoramas     panorama.stitched v1, v2, v3    stitcher,    anonymizer
+                                              console: holds
 publications  panorama.published v1, v2       anonymizer   archivist; console: catalogue, viewer, replay
 publications  panorama.held v1                anonymizer   console: status
 
@@ -19,6 +20,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, V
 
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.reasons import Reason
+from panoveil.contracts.review import Review
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -78,8 +80,8 @@ class FrameRef(_Frozen):
     size: int = Field(gt=0, description="bytes")
 
 
-def _none(lenses: tuple[str, ...]) -> bool:
-    return not lenses
+def _none(fact: object) -> bool:
+    return not fact
 
 
 class CaptureReady(_Frozen):
@@ -213,6 +215,8 @@ class PanoramaStitched(_Stitched):
     `carried` is what was found in the frames: all of it, or none where `carried_elsewhere` says where all of it lies. Whether the
     frames were looked at is the recipe's; a consumer that cannot use what is carried must refuse the message. `hold` is why the
     recipe's quality gate lets nobody publish it. `missing` are the lenses that had no frame: the whole capture may still follow.
+    `review` is what a person decided since it was held; it counts where the ledger has noted that decision. An anonymizer that knows
+    nothing of reviews holds the panorama as it did before.
     """
 
     type: Literal["panorama.stitched"] = "panorama.stitched"
@@ -222,6 +226,7 @@ class PanoramaStitched(_Stitched):
     carried_elsewhere: CarriedBoxes | None
     hold: QualityHold | None
     missing: tuple[Name, ...] = Field(default=(), exclude_if=_none)
+    review: Review | None = Field(default=None, exclude_if=_none)
 
 
 class PanoramaStitchedV2(_Stitched):
@@ -314,7 +319,7 @@ class CurrentPublication(_Frozen):
 
 
 class PanoramaHeld(_Frozen):
-    """Anonymizer: not published; a person must decide."""
+    """Anonymizer: not published; a person must decide. `left` is what was still found in the last round, where that is why."""
 
     type: Literal["panorama.held"] = "panorama.held"
     version: Literal[1] = 1
@@ -322,6 +327,7 @@ class PanoramaHeld(_Frozen):
     recipe_id: str
     reason: Reason
     detail: str
+    left: tuple[PanoramaBox, ...] = Field(default=(), exclude_if=_none)
 
 
 AnyPanoramaStitched = Annotated[PanoramaStitchedV1 | PanoramaStitchedV2 | PanoramaStitched, Field(discriminator="version")]

@@ -50,7 +50,7 @@ ADVICE: dict[Reason, str] = {
     Reason.IMPLAUSIBLE_POSE: "Position or time are out of bounds: check the pose source.",
     Reason.CORRUPT_PANORAMA: "The stitched panorama in the sealed bucket is damaged: find out by whom, then stitch it anew (`panoveil replay --stage stitcher --capture CAPTURE`).",
     Reason.HANDLER_FAILED: "A bug: `panoveil quarantine show ENTRY` has the record and the traceback. Mend it, then `panoveil quarantine redrive --reason handler_failed`.",
-    Reason.NOT_VERIFIED: "Something identifiable was still found after the last round: a person must look.",
+    Reason.NOT_VERIFIED: "Something identifiable was still found after the last round: a person must look (`panoveil holds show CAPTURE`).",
     Reason.POOR_QUALITY: "The panorama falls short of the recipe's quality gate: look at the frames, and at the camera's focus and exposure.",
     Reason.RIG_DRIFTED: "A lens no longer looks where the rig says: mend the mount, or calibrate, import the new rig and announce the drive again.",
     Reason.LENS_DIRTY: "Something sticks to a lens or its dome: clean it before the next drive.",

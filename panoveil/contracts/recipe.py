@@ -6,6 +6,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from panoveil.contracts.review import Review
+
 CODE_VERSION = "7"
 """Raised by hand when a change of code changes pixels; part of every recipe."""
 
@@ -99,8 +101,12 @@ class StitchRecipe(_Frozen):
     )
 
 
+def _absent(value: object) -> bool:
+    return value is None
+
+
 class AnonymizeRecipe(_Frozen):
-    """Panorama to publication; `stitch_recipe_id` ties it to what it was made from."""
+    """Panorama to publication; `stitch_recipe_id` ties it to what it was made from, `review` to what a person decided about it."""
 
     face: Model
     plate: Model
@@ -112,3 +118,6 @@ class AnonymizeRecipe(_Frozen):
         default=90, ge=50, le=100, description="of pictures that cannot be patched; a patch keeps the input's"
     )
     stitch_recipe_id: str = ""
+    review: Review | None = Field(
+        default=None, exclude_if=_absent, description="a capture's own: what is published for its sake has an id of its own"
+    )

@@ -20,7 +20,7 @@ from services.anonymizer.merge import merged
 from services.anonymizer.metadata import described, scan
 from services.anonymizer.obfuscate import share
 from services.anonymizer.original import Original
-from services.anonymizer.regions import Extent, Rect, Region, coverage, grown, mask
+from services.anonymizer.regions import Extent, Rect, Region, coverage, from_mark, grown, mask, within
 
 Picture = NDArray[np.uint8]
 
@@ -42,6 +42,9 @@ LARGEST_PLATE = 23.0
 
 COVERED = 0.9
 """Share of a detection that must lie under obfuscation for it to count as gone; see `_uncovered`."""
+
+ACCEPTED = 0.9
+"""Share of a detection that must lie in a box that a person accepted for it to count as looked at; see `_unaccepted`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,16 @@ class Anonymized:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A picture that must not be published until a person has looked."""
+    """A picture that must not be published until a person has looked.
+
+    `regions` is what the last round hid, `left` what it still found, an object each.
+    """
 
     reason: Reason
     detail: str
     regions: tuple[Region, ...]
     rounds: int
+    left: tuple[Region, ...] = ()
 
 
 async def anonymize(
@@ -90,7 +97,8 @@ async def anonymize(
     """Anonymise uint8 [H, W, 3] RGB; a panorama is a whole equirectangular one, anything else a plain photo.
 
     `source` is the JPEG it was decoded from, if any: where that can be patched, whatever is not obfuscated stays bit for bit.
-    `carried` was found in what the picture was made from; it counts from the same scores as what is found here.
+    `carried` was found in what the picture was made from; it counts from the same scores as what is found here. What the recipe's review
+    hides is hidden besides; what it accepts only counts where verification finds it.
 
     Every round patches the original anew, decodes what would be published and looks for what is left, with other views and at other
     scales than the first look. What is found is hidden in the next round, with more round it: what the first look missed is doubtful in
@@ -98,7 +106,8 @@ async def anonymize(
     """
     extent = Extent.of(picture, panorama=panorama)
     found = await look(picture, plan(extent, recipe), detector, recipe, panorama=panorama)
-    first = merged((*found, *(region for region in carried if region.score >= needed(region, recipe))), extent)
+    also = (*_drawn(recipe, extent), *(region for region in carried if region.score >= needed(region, recipe)))
+    first = merged((*found, *also), extent)
     late: tuple[Region, ...] = ()
     original = await asyncio.to_thread(_original, picture, source, recipe)
     verification = Verification(extent, detector, recipe)
@@ -113,7 +122,13 @@ async def anonymize(
             return _checked(Anonymized(data, regions, rects, number, original.encoded_anew, shown), extent)
         late = merged((*late, *left), extent)
     telemetry.VERIFICATIONS.labels("found").inc()
-    return Held(Reason.NOT_VERIFIED, f"{len(left)} regions were still found in round {number}", (*first, *late), number)
+    still = merged(left, extent)
+    return Held(Reason.NOT_VERIFIED, f"{len(still)} regions were still found in round {number}", regions, number, still)
+
+
+def _drawn(recipe: AnonymizeRecipe, extent: Extent) -> tuple[Region, ...]:
+    """Return what a person drew, where somebody did."""
+    return tuple(from_mark(box, extent) for box in recipe.review.hide) if recipe.review else ()
 
 
 def plan(extent: Extent, recipe: AnonymizeRecipe, *, second: bool = False) -> tuple[View, ...]:
@@ -211,12 +226,13 @@ class Verification:
     last: Picture | None = None
 
     async def left_in(self, data: bytes, rects: tuple[Rect, ...]) -> list[Region]:
-        """Return what the detector finds in the decoded bytes outside of `rects`."""
+        """Return what the detector finds in the decoded bytes outside of `rects`, but for what a person accepted."""
         picture = await asyncio.to_thread(_decoded, data)
         views = await asyncio.to_thread(self._views, picture, rects)
         found = await look(picture, views, self.detector, self.recipe, panorama=self.extent.wraps)
         self.last = picture
-        return await asyncio.to_thread(_uncovered, found, rects, self.extent)
+        uncovered = await asyncio.to_thread(_uncovered, found, rects, self.extent)
+        return _unaccepted(uncovered, self.recipe, self.extent)
 
     def _views(self, picture: Picture, rects: tuple[Rect, ...]) -> tuple[View, ...]:
         """Return the second plan's views, from the second round on only of what differs from the last round's picture."""
@@ -250,6 +266,19 @@ def _uncovered(found: Iterable[Region], rects: tuple[Rect, ...], extent: Extent)
     """
     hidden = mask(rects, extent)
     return [region for region in found if coverage(region, hidden, extent) < COVERED]
+
+
+def _unaccepted(found: list[Region], recipe: AnonymizeRecipe, extent: Extent) -> list[Region]:
+    """Return the detections that no person has looked at and let pass.
+
+    A person looked at a place in which one kind of thing was found: what reaches further, or is of the other kind, nobody has seen.
+    """
+    accepted = [from_mark(box, extent) for box in recipe.review.accept] if recipe.review else []
+    return [
+        region
+        for region in found
+        if not any(region.kind == box.kind and within(region, box, extent) >= ACCEPTED for box in accepted)
+    ]
 
 
 def _checked(result: Anonymized, extent: Extent) -> Anonymized | Held:

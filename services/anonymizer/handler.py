@@ -27,7 +27,17 @@ from panoveil.contracts.keys import (
     tiles_key,
 )
 from panoveil.contracts.limits import LARGEST_PICTURE
-from panoveil.contracts.messages import CARRIED, Derivative, PanoramaHeld, PanoramaPublished, PanoramaStitched, decode, encode
+from panoveil.contracts.messages import (
+    CARRIED,
+    Derivative,
+    PanoramaBox,
+    PanoramaHeld,
+    PanoramaPublished,
+    PanoramaStitched,
+    QualityHold,
+    decode,
+    encode,
+)
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import Detector
@@ -40,6 +50,8 @@ from services.anonymizer.derivatives import Derivatives, derived
 from services.anonymizer.regions import Extent, Region, from_box, to_box
 
 STAGE = "anonymizer"
+REVIEW = "review"
+"""The stage under which the ledger notes what a person decided about a hold: by the recipe that comes of it."""
 
 Outcome = PanoramaPublished | PanoramaHeld
 
@@ -75,7 +87,7 @@ async def handle(message: PanoramaStitched, ports: Ports) -> None:
     """
     capture_id = CaptureId.parse(message.capture_id)
     recipe = await recipe_for(message, ports)
-    if not message.missing:  # a gap is a recipe of its own, and there are many gaps
+    if not message.missing and not recipe.review:  # a gap or a review is a recipe of its own, and there are many
         telemetry.recipe_in_use(STAGE, recipe.recipe_id)
     done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
     if done is None:
@@ -85,13 +97,36 @@ async def handle(message: PanoramaStitched, ports: Ports) -> None:
 
 
 async def recipe_for(message: PanoramaStitched, ports: Ports) -> AnonymizeRecipe:
-    """Return the recipe by which the panorama is anonymised now."""
-    return (await ports.recipe()).model_copy(update={"stitch_recipe_id": message.recipe_id})
+    """Return the recipe by which the panorama is anonymised now.
+
+    A review is part of it where that very decision was noted, about finds of the very models that run, and nothing was published since.
+    Of any other only what it hides counts: that needs nobody's word.
+    """
+    recipe = (await ports.recipe()).model_copy(update={"stitch_recipe_id": message.recipe_id})
+    if message.review is None:
+        return recipe
+    reviewed = recipe.model_copy(update={"review": message.review})
+    if message.review.only_hides or await _is_decided(CaptureId.parse(message.capture_id), reviewed.recipe_id, ports.ledger):
+        return reviewed
+    return recipe.model_copy(update={"review": message.review.hiding})
+
+
+async def _is_decided(capture_id: CaptureId, recipe_id: str, ledger: Ledger) -> bool:
+    if await ledger.finished(capture_id, STAGE, recipe_id) is not None:
+        return True
+    current = await ledger.current(capture_id)
+    overtaken = current is not None and current.recipe_id != recipe_id
+    return not overtaken and await ledger.finished(capture_id, REVIEW, recipe_id) is not None
+
+
+def _holds(message: PanoramaStitched, recipe: AnonymizeRecipe) -> QualityHold | None:
+    """Return why the quality gate holds the panorama, None where it does not, or a person waived that."""
+    return None if recipe.review is not None and recipe.review.waive else message.hold
 
 
 async def _decided(capture_id: CaptureId, message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> bytes:
     """Take up what an attempt left that crashed on its way to the end, or work anew; then audit, set the state, note the end."""
-    adopted = None if message.hold else await _adopted(message, recipe, ports)
+    adopted = None if _holds(message, recipe) else await _adopted(message, recipe, ports)
     if adopted is None:
         result = await _anonymized(message, recipe, ports)
         done = await ports.ledger.finished(capture_id, STAGE, recipe.recipe_id)
@@ -165,8 +200,8 @@ def _is_of(found: PanoramaPublished, message: PanoramaStitched, recipe: Anonymiz
 
 
 async def _anonymized(message: PanoramaStitched, recipe: AnonymizeRecipe, ports: Ports) -> Publishable | Held:
-    if message.hold is not None:  # the detector need not look at what nobody may publish
-        return Held(message.hold.reason, message.hold.detail, (), 0)
+    if (hold := _holds(message, recipe)) is not None:  # the detector need not look at what nobody may publish
+        return Held(hold.reason, hold.detail, (), 0)
     data = await ports.blobs.get(BlobRef(Bucket.STITCHED, message.key), LARGEST_PICTURE)
     telemetry.BYTES.labels(STAGE, "read").inc(len(data))
     picture = await asyncio.to_thread(_decoded, data, message)
@@ -246,7 +281,13 @@ async def _hold(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Held
     for ref in published_keys(message.capture_id, recipe.recipe_id):
         await ports.blobs.delete(ref)
     await publication.untell(message.capture_id, recipe.recipe_id, ports.blobs)
-    return PanoramaHeld(capture_id=message.capture_id, recipe_id=recipe.recipe_id, reason=result.reason, detail=result.detail)
+    return PanoramaHeld(
+        capture_id=message.capture_id,
+        recipe_id=recipe.recipe_id,
+        reason=result.reason,
+        detail=result.detail,
+        left=_boxes(result.left, message),
+    )
 
 
 async def _settle(message: PanoramaStitched, recipe: AnonymizeRecipe, outcome: Outcome, ports: Ports) -> bytes:
@@ -307,14 +348,19 @@ def _publication(message: PanoramaStitched, recipe: AnonymizeRecipe, published: 
 
 
 def _held(message: PanoramaStitched, recipe: AnonymizeRecipe, result: Held) -> Hold:
-    extent = Extent(message.width, message.height, wraps=True)
     return Hold(
         **_decision(message, recipe),
         withdrawn=tuple(ref.key for ref in published_keys(message.capture_id, recipe.recipe_id)),
         reason=result.reason,
-        regions=tuple(to_box(region, extent) for region in result.regions),
+        regions=_boxes(result.regions, message),
+        left=_boxes(result.left, message),
         verification=Verification(rounds=result.rounds, findings=result.detail),
     )
+
+
+def _boxes(regions: tuple[Region, ...], message: PanoramaStitched) -> tuple[PanoramaBox, ...]:
+    extent = Extent(message.width, message.height, wraps=True)
+    return tuple(to_box(region, extent) for region in regions)
 
 
 def _decision(message: PanoramaStitched, recipe: AnonymizeRecipe) -> dict[str, Any]:

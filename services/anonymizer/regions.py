@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panoveil.contracts.messages import PanoramaBox
+from panoveil.contracts.review import Marked
 from panoveil.detection import Kind
 
 LEAST_MARGIN = 3.0
@@ -164,6 +165,18 @@ def from_box(box: PanoramaBox, extent: Extent) -> Region:
     x0, x1 = ((angle / 360 + 0.5) * extent.width for angle in (box.west, box.east))
     y0, y1 = ((0.5 - angle / 180) * extent.height for angle in (box.north, box.south))
     return fitted(Region(box.kind, box.score, x0, y0, x1 + (extent.width if box.east < box.west else 0), y1), extent)
+
+
+def from_mark(box: Marked, extent: Extent) -> Region:
+    """Return what a person marked as a region of a panorama; a person is sure."""
+    return from_box(PanoramaBox(**box.model_dump(), score=1.0), extent)
+
+
+def within(region: Region, other: Region, extent: Extent) -> float:
+    """Return the share of a region's area that lies in another one, moved round the panorama if need be; 0 for one without area."""
+    inside = fitted(region, extent)
+    shared = max(inside.moved(turn).overlap(other) for turn in extent.turns)
+    return shared / inside.area if inside.area else 0.0
 
 
 def _degrees(x: float, width: int) -> float:

@@ -9,7 +9,7 @@ from panoveil.quarantine import CONSUMES
 from tests.deploy.templates import Role, listed, roles, text
 
 ROLES = {role.name: role for role in roles()}
-PEOPLE = {"agent", "reader", "operator", "restorer", "custodian", "replayer", "watcher"}
+PEOPLE = {"agent", "reader", "operator", "restorer", "custodian", "reviewer", "replayer", "watcher"}
 
 BUCKETS = {
     ("ingest", Bucket.RAW): "r",
@@ -40,6 +40,7 @@ BUCKETS = {
     ("operator", Bucket.QUARANTINE): "rwd",
     ("operator", Bucket.PUBLISHED): "r",
     ("operator", Bucket.REGISTRY): "rw",
+    ("reviewer", Bucket.STITCHED): "r",
     ("replayer", Bucket.RAW): "r",
     ("replayer", Bucket.REGISTRY): "r",
     ("replayer", Bucket.STITCHED): "rw",
@@ -59,11 +60,12 @@ STREAMS = {
     ("operator", Stream.UPLOADS): "w",
     ("operator", Stream.CAPTURES): "w",
     ("operator", Stream.PANORAMAS): "w",
+    ("reviewer", Stream.PANORAMAS): "w",
     ("replayer", Stream.CAPTURES): "r",
     ("replayer", Stream.PANORAMAS): "r",
     ("replayer", Stream.PUBLICATIONS): "w",
 }
-LEDGER = {"ingest", "stitcher", "anonymizer", "archivist", "operator", "restorer", "custodian", "replayer"}
+LEDGER = {"ingest", "stitcher", "anonymizer", "archivist", "operator", "restorer", "custodian", "reviewer", "replayer"}
 S3 = {"s3:GetObject": "r", "s3:PutObject": "w", "s3:DeleteObject": "d"}
 KINESIS = {"kinesis:GetRecords": "r", "kinesis:PutRecords": "w", "kinesis:PutRecord": "x", "kinesis:DeleteStream": "x"}
 

@@ -26,12 +26,13 @@ from console.replay.scope import Scope
 from panoveil import publication
 from panoveil.aws import plain_client
 from panoveil.blobs import Blobs, MemoryBlobs, S3Blobs, provision_buckets
-from panoveil.contracts.audit import Erasure
+from panoveil.contracts.audit import Erasure, Hold, HoldDecision
 from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import BlobRef, Bucket, CaptureId, Stream, current_key, destroyed_key, raw_key, rig_key, stitched_key
 from panoveil.contracts.messages import CaptureManifest, CaptureReady, FrameEntry, Pose, QualityHold, decode, encode
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import QualityGate, StitchRecipe
+from panoveil.contracts.review import Review
 from panoveil.detection import RectangleDetector
 from panoveil.ledger import DynamoLedger, Ledger, MemoryLedger, State, export_lines, note, provision_table
 from panoveil.pixels import jpeg
@@ -41,6 +42,7 @@ from panoveil.settings import Settings
 from panoveil.streams import MemoryStreams, Record, RetryPolicy
 from services.anonymizer import handler as anonymizer
 from services.anonymizer.app import stitched
+from services.anonymizer.handler import REVIEW
 from services.ingest import handler as ingest
 from services.ingest.events import Uploaded
 from services.stitcher import handler as stitcher
@@ -284,6 +286,19 @@ async def test_a_ledger_that_lives_is_left_as_it_is(world: World, tmp_path: Path
     states, seen = await world.states(), await world.ledger.seen(capture(4))
     assert (await world.rebuild(file)).wrote.total() == 0
     assert (await world.states(), await world.ledger.seen(capture(4))) == (states, seen)
+
+
+async def test_what_a_person_decided_about_a_hold_is_known_again(world: World, tmp_path: Path) -> None:
+    (hold,) = [Hold.model_validate(dict(one.body)) async for one in world.ledger.audit_chain(DRIVE) if one.body["kind"] == "hold"]
+    about: dict[str, Any] = {"drive_id": DRIVE, "capture_id": hold.capture_id, "held": hold.recipe_id, "inputs": hold.inputs}
+    decision = HoldDecision(
+        **about, at=NOW, action="release", by="reviewer-3", because="rain", recipe_id="0a1b", review=Review(waive=True)
+    )
+    await note(world.ledger, decision)
+    file = await world.export(tmp_path / "chain.audit")
+    await world.lose()
+    assert (await world.rebuild(file)).wrote["releases"] == 1
+    assert await world.ledger.finished(capture(2), REVIEW, "0a1b") == encode(decision)
 
 
 async def test_what_was_erased_stays_erased(world: World, tmp_path: Path) -> None:

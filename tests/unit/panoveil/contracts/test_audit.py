@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -14,6 +15,7 @@ from panoveil.contracts.audit import (
     Expiry,
     Flip,
     Hold,
+    HoldDecision,
     OperatorAction,
     Publication,
     QuarantineDecision,
@@ -27,7 +29,7 @@ NAMES = [name for name in examples.names() if name.startswith("audit.")]
 
 ANOTHER = {"audit.expiry.1": {"data_class": "stitched"}}
 """What makes another deed of an example that is of no capture."""
-KINDS = [Publication, Hold, OperatorAction, QuarantineDecision, Flip, Archival, Restoration, Erasure, Expiry]
+KINDS = [Publication, Hold, HoldDecision, OperatorAction, QuarantineDecision, Flip, Archival, Restoration, Erasure, Expiry]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -75,3 +77,30 @@ async def test_another_outcome_of_the_same_recipe_is_another_entry() -> None:
 def test_an_operator_is_named_by_a_number_not_by_a_name_with_a_blank_or_an_address(by: str) -> None:
     with pytest.raises(ValidationError):
         ENTRIES.validate_python(json.loads(examples.read("audit.operator.1")) | {"by": by})
+
+
+async def test_a_capture_kept_held_for_another_reason_is_another_decision_and_for_the_same_reason_the_same() -> None:
+    ledger = MemoryLedger()
+    released = ENTRIES.validate_json(examples.read("audit.review.1"))
+    assert isinstance(released, HoldDecision)
+    kept = released.model_copy(update={"action": "keep", "recipe_id": None, "review": None})
+    for entry in (
+        kept,
+        kept.model_copy(update={"at": kept.at + timedelta(hours=1)}),
+        kept.model_copy(update={"because": "a crowd"}),
+    ):
+        await note(ledger, entry)
+    assert [entry.body["because"] async for entry in ledger.audit_chain(kept.drive_id)] == [kept.because, "a crowd"]
+
+
+async def test_a_hold_is_noted_as_it_was_before_there_were_reviews_where_nothing_was_left() -> None:
+    ledger, hold = MemoryLedger(), ENTRIES.validate_json(examples.read("audit.hold.1"))
+    assert dict((await note(ledger, hold)).body) == json.loads(examples.read("audit.hold.1"))
+
+
+async def test_a_hold_says_what_was_left() -> None:
+    ledger, hold = MemoryLedger(), ENTRIES.validate_json(examples.read("audit.hold.1"))
+    assert isinstance(hold, Hold)
+    body: dict[str, Any] = dict((await note(ledger, hold.model_copy(update={"left": hold.regions[:1]}))).body)
+    assert body["left"] == body["regions"][:1]
+    assert ENTRIES.validate_python(body).left == hold.regions[:1]  # type: ignore[union-attr]

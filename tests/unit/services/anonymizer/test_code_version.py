@@ -24,7 +24,7 @@ from services.stitcher import (
 )
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
-    anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED"),
+    anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED", "ACCEPTED"),
     carry: ("NEAREST", "SMALLEST", "LARGEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
     detail: ("_CALMED", "_RAISED", "_TURN", "_MOST", "_LEAST_NOISE", "_TILE"),
     fill: ("_EAGER", "_TALLEST"),
@@ -57,7 +57,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("7", "5762689b24b67481")
+KNOWN = ("7", "52179a0ccd3cd944")
 
 
 def fingerprint() -> str:

@@ -1,0 +1,1 @@
+"""`panoveil holds …`: what must not be published until a person decides, and what that person decides."""
