@@ -82,7 +82,7 @@ class Assumptions:
     writes_per_panorama: float = _is(
         16, "write units", "code", "objects seen, states, outcomes, audit, checkpoints; not counted on a bill"
     )
-    reads_per_panorama: float = _is(16, "read units", "code", "is it finished, what has come; not counted on a bill")
+    reads_per_panorama: float = _is(10, "read units", "code", "is it finished; not counted on a bill")
 
     @property
     def published_mb(self) -> float:

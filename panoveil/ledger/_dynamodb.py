@@ -1,7 +1,7 @@
 """The ledger in one DynamoDB table, over one client that stays open.
 
 pk               sk                                   attributes
-survey/drive     object/<capture>/<name>              etag, size
+survey/drive     seen/<capture>                       object:<name> of each object: etag, size
 survey/drive     state/<capture>                      state, reason, detail, since, alarm, score (where there is one)
 survey/drive     stage/<capture>/<stage>/<recipe>     message
 survey/drive     current/<capture>                    recipe, since, version, previous (where there is one)
@@ -65,6 +65,7 @@ _AUDIT_ATTEMPTS = 200
 _INDEX = "queues"
 _QUARANTINE = "quarantine"
 _STAGE = "stage"
+_OBJECT = "object:"
 _CURRENT = "current"
 _LANES = 8
 _REMEMBERED = 10_000
@@ -101,13 +102,20 @@ class DynamoLedger:
         await self._stack.aclose()
 
     async def saw(self, capture_id: CaptureId, seen: SeenObject) -> dict[str, SeenObject]:
-        """See `Ledger`. Written first and read consistently after: of two at the same time, at least one sees both."""
-        key = _key(capture_id, "object", seen.name)
-        await self._put({**key, "etag": {"S": seen.etag}, "size": {"N": str(seen.size)}})
+        """See `Ledger`. One write that answers with all there is after it: of two at the same time, the later one sees both."""
+        with translated("dynamodb", self._table):
+            answer = await self._client.update_item(
+                TableName=self._table,
+                Key=_key(capture_id, "seen"),
+                UpdateExpression="SET #object = :object",
+                ExpressionAttributeNames={"#object": f"{_OBJECT}{seen.name}"},
+                ExpressionAttributeValues={":object": {"M": {"etag": {"S": seen.etag}, "size": {"N": str(seen.size)}}}},
+                ReturnValues="ALL_NEW",
+            )
         if capture_id not in self._noted:
             await self.move(capture_id, State.RECEIVING)
             self._noted.add(capture_id)
-        return await self.seen(capture_id)
+        return _seen_objects(answer["Attributes"])
 
     async def move(
         self,
@@ -209,8 +217,7 @@ class DynamoLedger:
 
     async def seen(self, capture_id: CaptureId) -> dict[str, SeenObject]:
         """See `Ledger`."""
-        items = self._query(capture_id.drive_id, f"object/{capture_id.capture}/", consistent=True)
-        return {seen.name: seen async for seen in _seen_objects(items)}
+        return _seen_objects(await self._get(_key(capture_id, "seen")) or {})
 
     async def receiving(self, before: float) -> AsyncIterator[CaptureState]:
         """See `Ledger`."""
@@ -472,10 +479,9 @@ def _pointer_item(to: Pointer) -> Item:
     }
 
 
-async def _seen_objects(items: AsyncIterator[Item]) -> AsyncIterator[SeenObject]:
-    async for item in items:
-        name = item["sk"]["S"].rsplit("/", 1)[1]
-        yield SeenObject(name, item["etag"]["S"], int(item["size"]["N"]))
+def _seen_objects(item: Item) -> dict[str, SeenObject]:
+    found = {name.removeprefix(_OBJECT): value["M"] for name, value in item.items() if name.startswith(_OBJECT)}
+    return {name: SeenObject(name, found[name]["etag"]["S"], int(found[name]["size"]["N"])) for name in sorted(found)}
 
 
 def _due(at: float) -> str:

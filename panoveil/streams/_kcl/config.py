@@ -44,7 +44,7 @@ class KclConfig:
     dynamodb_endpoint_url: str | None = None
     java: str | None = None
     max_records: int | None = None
-    poll_seconds: float = 0.5
+    poll_seconds: float = 1.0
     failover_seconds: float = 6.0
     start: float | None = None
     end: float | None = None

@@ -104,9 +104,9 @@ def properties_of(config: KclConfig, child: Path) -> Mapping[str, str]:
         "parentShardPollIntervalMillis": "2000",
         "failoverTimeMillis": str(failover),
         # A first lease is assigned after the first report and the second look.
-        "leaseAssignmentIntervalMillis": "1000",
-        "workerMetricsReporterFreqInMillis": "1000",
-        "inMemoryWorkerMetricsCaptureFrequencyMillis": "1000",
+        "leaseAssignmentIntervalMillis": "2000",
+        "workerMetricsReporterFreqInMillis": "2000",
+        "inMemoryWorkerMetricsCaptureFrequencyMillis": "2000",
         "shutdownGraceMillis": str(round((config.limits.drain_seconds + 7) * 1000)),
     }
     if config.start is not None:
