@@ -80,7 +80,7 @@ def test_stale_shared_memory_goes_and_that_of_the_living_stays(tmp_path: Path, m
 
 @pytest.mark.parametrize(("free", "can"), [(256 << 20, True), ((256 << 20) - 1, False)])
 def test_pictures_go_through_shared_memory_where_there_is_room(
-    free: int, can: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    free: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, can: bool
 ) -> None:
     monkeypatch.setattr(triton, "_SHM", tmp_path)
     monkeypatch.setattr("shutil.disk_usage", lambda _folder: SimpleNamespace(free=free))
