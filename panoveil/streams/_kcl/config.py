@@ -29,7 +29,7 @@ class KclConfig:
     `application` names the lease table; tasks of one application share its shards. `worker_id` is stable on a laptop (a restart
     is then quick) and unique to the task on ECS (two alive with the same one do the work twice). `endpoint_url` is the
     emulator that serves Kinesis, and DynamoDB too unless `dynamodb_endpoint_url` names another; None means AWS. `java` is a path, or None to search. A shard is read every
-    `poll_seconds`, `max_records` at most; None means three times what may be in flight, so that a batch is worked off while it is held.
+    `poll_seconds`, `max_records` at most; None means six times what may be in flight: quick work is not to wait for the next read.
     `start` and `end` are for an application that reads a part of a stream, epoch seconds: it begins with what arrived then, where its
     leases were provisioned `from_time`, and stops by itself once every shard has passed the end.
     With `retrieval` "fanout" Kinesis pushes instead: the application registers a consumer of its own name, which is billed by the hour and shard.
@@ -59,4 +59,4 @@ class KclConfig:
     @property
     def batch(self) -> int:
         """Records to fetch at once."""
-        return self.max_records or max(10, 3 * self.limits.max_in_flight)
+        return self.max_records or max(10, 6 * self.limits.max_in_flight)
