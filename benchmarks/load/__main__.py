@@ -53,7 +53,9 @@ async def _measured(options: argparse.Namespace, folder: Path, tell: Tell) -> di
     if "backlog" in options.sections:
         figures["backlog"] = await backlog.measure(options.backlog, options.shards, folder / "backlog", tell)
     if "efficiency" in options.sections:
-        figures["efficiency"] = await efficiency.measure(options.captures, options.width, options.idle, folder / "pixels", tell)
+        figures["efficiency"] = await efficiency.measure(
+            options.captures, options.rounds, options.width, options.idle, folder / "pixels", tell
+        )
     return figures
 
 
@@ -75,7 +77,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--shards", type=int, default=4, help="of the stream that holds the backlog")
     parser.add_argument("--rate", type=float, default=60.0, help="records a second whose latency is measured")
     parser.add_argument("--seconds", type=float, default=30.0, help="for so long")
-    parser.add_argument("--captures", type=int, default=16, help="whose efficiency is measured, after as many that warm up")
+    parser.add_argument("--captures", type=int, default=8, help="of a drive whose efficiency is measured")
+    parser.add_argument("--rounds", type=int, default=3, help="drives, after one that warms up")
     parser.add_argument("--width", type=int, default=8192, help="of their panoramas, pixels")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds for which idling is measured")
     return parser

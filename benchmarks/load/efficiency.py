@@ -1,18 +1,21 @@
 """How much of the services' CPU is work on pixels.
 
-One drive warms the services up, the other is measured: from when it begins to come in until nothing of it is under way, each service's
-CPU-seconds, its JVM's and its shard children's included. The same captures go through the same handlers in this process, with streams,
-objects, ledger and the detector's answers in memory: what that takes, once warm, is the pure functions' share. The anonymizer has a
-stack of its own, whose Triton has learnt the answers (`recalled`), so that it is busy and does not wait for a CPU's inference.
+Drive after drive is worked off. Counted are, from when it begins to come in until nothing of it is under way, each service's CPU-seconds,
+its JVM's and its shard children's included. Straight after that, since a shared machine is not always as fast, its captures go through the
+same handlers in this process, with streams, objects, ledger and the detector's answers in memory: what that takes is the pure functions'
+share. The first drive warms all of that up and does not count. The anonymizer has a stack of its own, whose Triton has learnt the answers
+(`recalled`), so that it is busy and does not wait for a CPU's inference.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from statistics import median
+from typing import Any, Self, TypeVar
 
 import cv2
 
@@ -44,6 +47,8 @@ from services.stitcher import handler as stitching
 from services.stitcher.settings import StitcherSettings
 
 T = TypeVar("T")
+Alone = Mapping[str, Callable[[Drive], Awaitable[float]]]
+"""By stage: works off a drive with the handlers alone, returns CPU-seconds."""
 
 _STAGES: Mapping[str, State] = {"ingest": State.READY, "stitcher": State.STITCHED, "anonymizer": State.PUBLISHED}
 _LOOK_EVERY = 0.05
@@ -58,36 +63,47 @@ _PAST: Mapping[State, frozenset[State]] = {
 }
 
 
-async def measure(captures: int, width: int, idle_seconds: float, folder: Path, tell: Tell) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """CPU-seconds a capture: of a service with all that belongs to it, and of its handlers alone."""
+
+    service: float
+    pure: float
+
+
+async def measure(captures: int, rounds: int, width: int, idle_seconds: float, folder: Path, tell: Tell) -> dict[str, Any]:
     """Return CPU-seconds a panorama by stage, of the services and of the pure functions; and what the three cost when idle."""
     prepare()
     cv2.setNumThreads(1)
     tell(f"efficiency: photographing for panoramas of {width} pixels")
-    drives = make(folder / "drives", 2 * captures, captures, width, seed=1)
+    drives = make(folder / "drives", (1 + rounds) * captures, captures, width, seed=1)
     extra = {"PANOVEIL_STITCH__WIDTH": str(width), "PANOVEIL_INCOMPLETE_AFTER": "86400"}
-    twin = Twin()
-    async with stacks.running(folder / "logs", extra, services=()) as stack, connect(stack.settings) as world:
-        idle = await _idle(stack, idle_seconds, tell)
-        await twin.take_raw(drives, world)
-        spent = await _busy(("ingest", "stitcher"), drives, lambda drive: _upload(drive, world), stack, world, tell)
-        await twin.take_stitched(drives, world)
-        pure = {"ingest": await _pure_ingest(drives, twin), "stitcher": await _pure_stitcher(drives, twin)}
-        memory = await _learnt(drives, twin, tell)
-    async with stacks.running(folder / "recalled-logs", extra, services=()) as stack, connect(stack.settings) as world:
-        await asyncio.to_thread(stack.processes.pop("triton").stop, _DRAIN)
-        await start_recalled(stack, write_repository(folder / "recalled", memory.answers))
-        await twin.give_stitched(world)
-        spent |= await _busy(("anonymizer",), drives, lambda drive: twin.send_stitched(drive, world), stack, world, tell)
-        pure["anonymizer"] = await _pure_anonymizer(drives, twin, memory)
-    return _figures(spent, pure) | {"idle_share_of_a_core": round(idle, 3), "width": width, "captures": captures}
+    with Twin() as twin:
+        async with stacks.running(folder / "logs", extra, services=()) as stack, connect(stack.settings) as world:
+            idle = await _idle(stack, idle_seconds, tell)
+            await twin.take_raw(drives, world)
+            alone: Alone = {"ingest": twin.ingest, "stitcher": twin.stitch}
+            spent = await _busy(alone, drives, lambda drive: _upload(drive, world), stack, world, tell)
+            await twin.take_stitched(drives, world)
+            await _learn(drives, twin, tell)
+        async with stacks.running(folder / "recalled-logs", extra, services=()) as stack, connect(stack.settings) as world:
+            await asyncio.to_thread(stack.processes.pop("triton").stop, _DRAIN)
+            await start_recalled(stack, write_repository(folder / "recalled", twin.memory.answers))
+            await twin.give_stitched(world)
+            alone = {"anonymizer": twin.anonymize}
+            spent |= await _busy(alone, drives, lambda drive: twin.send_stitched(drive, world), stack, world, tell)
+    return _figures(spent) | {"idle_share_of_a_core": round(idle, 3), "width": width, "captures": captures}
 
 
-def _figures(spent: Mapping[str, float], pure: Mapping[str, float]) -> dict[str, Any]:
+def _figures(spent: Mapping[str, Sequence[Spent]]) -> dict[str, Any]:
+    """Return medians over the rounds, and each round's efficiency: all of its pure work over all that the services took."""
+    rounds = [sum(one.pure for one in each) / sum(one.service for one in each) for each in zip(*spent.values(), strict=True)]
     return {
-        "efficiency": round(sum(pure.values()) / sum(spent.values()), 3),
-        "services_cpu_s": {name: round(value, 3) for name, value in spent.items()},
-        "pure_cpu_s": {name: round(value, 3) for name, value in pure.items()},
-        "efficiency_by_stage": {name: round(pure[name] / spent[name], 3) for name in spent},
+        "efficiency": round(median(rounds), 3),
+        "efficiency_by_round": [round(value, 3) for value in rounds],
+        "efficiency_by_stage": {name: round(median(one.pure / one.service for one in of), 3) for name, of in spent.items()},
+        "services_cpu_s": {name: round(median(one.service for one in of), 3) for name, of in spent.items()},
+        "pure_cpu_s": {name: round(median(one.pure for one in of), 3) for name, of in spent.items()},
     }
 
 
@@ -98,37 +114,36 @@ async def _upload(drive: Drive, world: Connections) -> None:
 
 
 async def _busy(
-    names: Sequence[str],
+    alone: Alone,
     drives: Sequence[Drive],
     feed: Callable[[Drive], Awaitable[None]],
     stack: stacks.Stack,
     world: Connections,
     tell: Tell,
-) -> dict[str, float]:
-    """Return the services' CPU-seconds a capture of the second drive, before which they worked off the first; then stop them."""
-    for name in names:
+) -> dict[str, list[Spent]]:
+    """Have the stages' services work off every drive, and the handlers alone after it; return what each drive but the first took."""
+    for name in alone:
         stacks.start_service(stack, name)
-    before: dict[str, float] = {}
-    spent: dict[str, float] = {}
+    spent: dict[str, list[Spent]] = {name: [] for name in alone}
     for drive in drives:
-        before = {name: stack.processes[name].cpu_seconds() for name in names}
+        before = {name: stack.processes[name].cpu_seconds() for name in alone}
         await feed(drive)
-        for name in names:
-            await _done(name, drive, stack, world)
-            spent[name] = (stack.processes[name].cpu_seconds() - before[name]) / len(drive.captures)
-    for name in names:
-        await _stop(name, stack)
-        tell(f"efficiency: {name} {spent[name]:.2f} CPU-s a panorama, JVM and shard children included")
-    return spent
+        taken = {name: await _until_done(name, drive, stack, world) - before[name] for name in alone}
+        for name, handler in alone.items():
+            one = Spent(taken[name] / len(drive.captures), await handler(drive) / len(drive.captures))
+            spent[name].append(one)
+            tell(f"efficiency: {name} {one.service:.2f} CPU-s a panorama, JVM and shard children included; alone {one.pure:.2f}")
+    await asyncio.gather(*(_stop(name, stack) for name in alone))
+    return {name: of[1:] for name, of in spent.items()}
 
 
-async def _done(name: str, drive: Drive, stack: stacks.Stack, world: Connections) -> None:
-    """Return once every capture of the drive is past a stage."""
+async def _until_done(name: str, drive: Drive, stack: stacks.Stack, world: Connections) -> float:
+    """Wait until every capture of the drive is past a stage; return its service's CPU-seconds so far."""
     deadline, past = time.monotonic() + _PATIENCE, _PAST[_STAGES[name]]
     while time.monotonic() < deadline:
         states = [state.state async for state in world.ledger.captures(drive.drive_id)]
         if sum(state in past for state in states) == len(drive.captures):
-            return
+            return stack.processes[name].cpu_seconds()
         stack.require_running()
         await asyncio.sleep(_LOOK_EVERY)
     raise Unavailable(name, f"{drive.drive_id} was not done in {_PATIENCE:.0f} s")
@@ -153,12 +168,30 @@ async def _stop(name: str, stack: stacks.Stack) -> None:
 
 
 class Twin:
-    """The world in memory, with what the cars uploaded, and what the stitcher made of it."""
+    """The world in memory, with what the cars uploaded, and the handlers in it; open it as a context manager.
+
+    `ingest`, `stitch` and `anonymize` work off a drive, in this order, and return the CPU-seconds that it took.
+    """
 
     def __init__(self) -> None:
         """Nothing is there yet."""
         self.blobs, self.ledger, self.streams, self.stitched = MemoryBlobs(), MemoryLedger(), MemoryStreams(), MemoryBlobs()
         self.panoramas: dict[str, list[PanoramaStitched]] = {}
+        self.memory = Memorised()
+        settings = StitcherSettings()
+        self._workers = ThreadPoolExecutor(settings.threads, "strip")
+        self._ingest = ingesting.Ports(self.blobs, self.ledger, self.streams, lambda: datetime.now(UTC))
+        rigs = stitching.Rigs(self.blobs, settings.stitch, settings.tables)
+        recipe = _answering(settings.stitch)
+        self._stitch = stitching.Ports(self.blobs, self.ledger, self.streams, recipe, rigs, self._workers)
+
+    def __enter__(self) -> Self:
+        """Return the twin."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End its threads."""
+        self._workers.shutdown()
 
     async def take_raw(self, drives: Iterable[Drive], world: Connections) -> None:
         """Copy what an agent would upload, and the rigs."""
@@ -184,90 +217,57 @@ class Twin:
         said = [Outgoing(message.capture_id, encode(message)) for message in self.panoramas[drive.drive_id]]
         await world.sink.send(Stream.PANORAMAS, said)
 
-    def captures(self) -> list[CaptureReady]:
-        """What ingest said, of each capture once."""
+    async def ingest(self, drive: Drive) -> float:
+        """Announce the drive's captures."""
+        events = [
+            object_created("raw", blob.ref.key, blob.size, blob.etag, datetime.now(UTC))
+            async for blob in self.blobs.list(Bucket.RAW, f"{drive.drive_id}/")
+        ]
+        before = time.process_time()
+        for data in events:
+            await handle_all(parse_uploads(data), self._ingest)
+        return time.process_time() - before
+
+    async def stitch(self, drive: Drive) -> float:
+        """Stitch what was announced, each capture once."""
         said = {record.partition_key: decode(record.data) for record in self.streams.records(Stream.CAPTURES)}
-        return [message for message in said.values() if isinstance(message, CaptureReady)]
+        before = time.process_time()
+        for name, message in said.items():
+            if name.startswith(f"{drive.drive_id}/") and isinstance(message, CaptureReady):
+                await stitching.handle(message, self._stitch)
+        return time.process_time() - before
+
+    async def anonymize(self, drive: Drive) -> float:
+        """Anonymise what the service stitched; what is published is thrown away."""
+        async with TritonDetector.of(AnonymizerSettings()) as detector:
+            recipe = await anonymizer.recipe_of(AnonymizerSettings(), detector)()
+        sealed = MemoryBlobs()
+        await _copied(self.stitched, sealed, Bucket.STITCHED, f"{drive.drive_id}/")
+        ports = anonymizing.Ports(sealed, MemoryLedger(), MemoryStreams(), self.memory, _answering(recipe))
+        before = time.process_time()
+        for message in self.panoramas[drive.drive_id]:
+            await anonymizing.handle(message, ports)
+        return time.process_time() - before
 
 
-async def _copied(source: Blobs, target: Blobs, bucket: Bucket) -> None:
-    async for blob in source.list(bucket):
+def _answering(value: T) -> Callable[[], Awaitable[T]]:
+    async def answer() -> T:
+        return value
+
+    return answer
+
+
+async def _copied(source: Blobs, target: Blobs, bucket: Bucket, prefix: str = "") -> None:
+    async for blob in source.list(bucket, prefix):
         await target.put(blob.ref, await source.get(blob.ref))
 
 
-async def _pure_ingest(drives: Sequence[Drive], twin: Twin) -> float:
-    """Return CPU-seconds a capture of the handler alone; the first drive warms it up, as with all of them."""
-    ports = ingesting.Ports(twin.blobs, twin.ledger, twin.streams, lambda: datetime.now(UTC))
-
-    async def whole(capture: list[bytes]) -> None:
-        for data in capture:
-            await handle_all(parse_uploads(data), ports)
-
-    return await _last_drive([await _events(drive, twin) for drive in drives], whole)
-
-
-async def _events(drive: Drive, twin: Twin) -> list[list[bytes]]:
-    found: dict[str, list[bytes]] = {}
-    async for blob in twin.blobs.list(Bucket.RAW, f"{drive.drive_id}/"):
-        event = object_created("raw", blob.ref.key, blob.size, blob.etag, datetime.now(UTC))
-        found.setdefault(blob.ref.key.rsplit("/", 1)[0], []).append(event)
-    return list(found.values())
-
-
-async def _pure_stitcher(drives: Sequence[Drive], twin: Twin) -> float:
-    settings = StitcherSettings()
-
-    async def recipe() -> Any:
-        return settings.stitch
-
-    with ThreadPoolExecutor(settings.threads, "strip") as workers:
-        rigs = stitching.Rigs(twin.blobs, settings.stitch, settings.tables)
-        ports = stitching.Ports(twin.blobs, twin.ledger, twin.streams, recipe, rigs, workers)
-
-        async def one(message: CaptureReady) -> None:
-            await stitching.handle(message, ports)
-
-        return await _last_drive(_by_drive(twin.captures(), drives), one)
-
-
-async def _learnt(drives: Sequence[Drive], twin: Twin, tell: Tell) -> Memorised:
+async def _learn(drives: Sequence[Drive], twin: Twin, tell: Tell) -> None:
     """Have the detector tell of every panorama."""
-    tell("efficiency: the detector tells what is in every panorama")
     async with TritonDetector.of(AnonymizerSettings()) as detector:
-        memory = Memorised(detector)
-        await memory.learn_golden()
-        await _pure_anonymizer(drives, twin, memory)
-    return memory
-
-
-async def _pure_anonymizer(drives: Sequence[Drive], twin: Twin, memory: Memorised) -> float:
-    settings, sealed = AnonymizerSettings(), MemoryBlobs()
-    await _copied(twin.stitched, sealed, Bucket.STITCHED)
-    async with TritonDetector.of(settings) as detector:
-        known = await anonymizer.recipe_of(settings, detector)()
-
-    async def recipe() -> Any:
-        return known
-
-    ports = anonymizing.Ports(sealed, MemoryLedger(), MemoryStreams(), memory, recipe)
-
-    async def one(message: PanoramaStitched) -> None:
-        await anonymizing.handle(message, ports)
-
-    return await _last_drive([twin.panoramas[drive.drive_id] for drive in drives], one)
-
-
-def _by_drive(messages: Iterable[CaptureReady], drives: Sequence[Drive]) -> list[list[CaptureReady]]:
-    of = list(messages)
-    return [[one for one in of if one.capture_id.startswith(f"{drive.drive_id}/")] for drive in drives]
-
-
-async def _last_drive(drives: Sequence[Sequence[T]], work: Callable[[T], Awaitable[None]]) -> float:
-    """Return CPU-seconds a capture of the last drive."""
-    spent = 0.0
-    for captures in drives:
-        before = time.process_time()
-        for capture in captures:
-            await work(capture)
-        spent = (time.process_time() - before) / len(captures)
-    return spent
+        twin.memory.detector = detector
+        await twin.memory.learn_golden()
+        for number, drive in enumerate(drives, 1):
+            tell(f"efficiency: the detector tells what is in every panorama, drive {number} of {len(drives)}")
+            await twin.anonymize(drive)
+    twin.memory.detector = None

@@ -220,4 +220,4 @@ def _feather(hidden: Mask, result: Picture, rect: Rect, extent: Extent) -> None:
 
 def share(rects: tuple[Rect, ...], extent: Extent) -> float:
     """Return the share of the picture's pixels that is obfuscated."""
-    return float(mask(rects, extent).mean()) if rects else 0.0
+    return np.count_nonzero(mask(rects, extent)) / (extent.width * extent.height) if rects else 0.0

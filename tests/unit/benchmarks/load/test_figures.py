@@ -4,6 +4,7 @@ import pytest
 
 from benchmarks.load import backlog, efficiency
 from benchmarks.load.backlog import _Look
+from benchmarks.load.efficiency import Spent
 from benchmarks.load.meter import Memory
 
 
@@ -20,7 +21,12 @@ def test_rates_count_from_the_first_record_seen_and_growth_from_a_tenth_of_the_w
     assert found["memory_growth"] == pytest.approx(220 / 260, abs=1e-3)
 
 
-def test_efficiency_is_all_of_the_pure_work_over_all_that_the_services_took() -> None:
-    found = efficiency._figures({"ingest": 1.0, "stitcher": 3.0}, {"ingest": 0.5, "stitcher": 2.7})
-    assert found["efficiency"] == 0.8
-    assert found["efficiency_by_stage"] == {"ingest": 0.5, "stitcher": 0.9}
+def test_efficiency_is_a_rounds_pure_work_over_all_that_its_services_took_and_their_median_counts() -> None:
+    ingest = [Spent(1.0, 0.5), Spent(2.0, 1.0), Spent(1.0, 0.1)]
+    stitcher = [Spent(3.0, 2.7), Spent(2.0, 2.0), Spent(1.0, 1.0)]
+    found = efficiency._figures({"ingest": ingest, "stitcher": stitcher})
+    assert found["efficiency_by_round"] == [0.8, 0.75, 0.55]
+    assert found["efficiency"] == 0.75
+    assert found["efficiency_by_stage"] == {"ingest": 0.5, "stitcher": 1.0}
+    assert found["services_cpu_s"] == {"ingest": 1.0, "stitcher": 2.0}
+    assert found["pure_cpu_s"] == {"ingest": 0.5, "stitcher": 2.0}
