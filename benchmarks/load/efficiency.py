@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Any, Self, TypeVar
@@ -178,12 +179,14 @@ class Twin:
         self.blobs, self.ledger, self.streams, self.stitched = MemoryBlobs(), MemoryLedger(), MemoryStreams(), MemoryBlobs()
         self.panoramas: dict[str, list[PanoramaStitched]] = {}
         self.memory = Memorised()
-        settings = StitcherSettings()
-        self._workers = ThreadPoolExecutor(settings.threads, "strip")
+        self._workers = ThreadPoolExecutor(StitcherSettings().threads, "strip")
         self._ingest = ingesting.Ports(self.blobs, self.ledger, self.streams, lambda: datetime.now(UTC))
+
+    @cached_property
+    def _stitch(self) -> stitching.Ports:
+        settings = StitcherSettings()  # as the stack, which must be running by now, tells its services
         rigs = stitching.Rigs(self.blobs, settings.stitch, settings.tables)
-        recipe = _answering(settings.stitch)
-        self._stitch = stitching.Ports(self.blobs, self.ledger, self.streams, recipe, rigs, self._workers)
+        return stitching.Ports(self.blobs, self.ledger, self.streams, _answering(settings.stitch), rigs, self._workers)
 
     def __enter__(self) -> Self:
         """Return the twin."""
