@@ -81,7 +81,12 @@ def services_in_containers(images: dict[str, str], servers: stacks.Stack) -> Ite
 
 
 def _container(service: str, image: str, environment: Mapping[str, str]) -> DockerContainer:
-    own = {"PANOVEIL_METRICS_HOST": "127.0.0.1", "PANOVEIL_METRICS_PORT": str(free_port()), "PANOVEIL_TABLES": "/tmp/tables"}  # noqa: S108
+    own = {
+        "PANOVEIL_METRICS_HOST": "127.0.0.1",
+        "PANOVEIL_METRICS_PORT": str(free_port()),
+        "PANOVEIL_TABLES": "/tmp/tables",  # noqa: S108
+        "PANOVEIL_TRITON_SHARED_MEMORY": "false",  # a container's /dev/shm is its own
+    }
     container = (
         DockerContainer(image)
         .with_tmpfs_mount("/tmp", "size=512m")  # noqa: S108 - its own
