@@ -1,6 +1,6 @@
 """What the stream costs beside the work on pixels: throughput, latency, memory, efficiency, idling.
 
-    python -m benchmarks.load                                     everything, about twenty minutes
+    python -m benchmarks.load                                     everything, about forty minutes
     python -m benchmarks.load --json --sections latency efficiency
     python -m benchmarks.load --sections backlog --backlog 10000
 
