@@ -1,12 +1,13 @@
 """How drives and captures stand, from the ledger."""
 
+import asyncio
 import contextlib
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -14,8 +15,10 @@ from rich.table import Table
 from console.stack.stack import running_environment
 from panoveil.contracts.errors import Misconfigured
 from panoveil.ledger import CaptureState, Grade, Ledger, State
-from panoveil.runtime import connect
+from panoveil.runtime import Connections, connect
 from panoveil.settings import Settings
+
+_Result = TypeVar("_Result")
 
 
 def settings() -> Settings:
@@ -53,6 +56,18 @@ def asking(chosen: Settings) -> Iterator[None]:
         if chosen.endpoint_url is None:
             raise Misconfigured(f"{error}. No pipeline runs here (`panoveil up` starts one), so AWS was asked.") from error
         raise
+
+
+def answer(work: Callable[[Connections], Awaitable[_Result]]) -> _Result:
+    """Do a command's work on the pipeline that the settings lead to, and return what came of it."""
+    chosen = settings()
+
+    async def connected() -> _Result:
+        async with connect(chosen) as world:
+            return await work(world)
+
+    with asking(chosen):
+        return asyncio.run(connected())
 
 
 async def _drives(ledger: Ledger) -> AsyncIterator[dict[str, Any]]:

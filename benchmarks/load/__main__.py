@@ -24,7 +24,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.load import backlog, efficiency, latency, shards
-from benchmarks.options import Tell, teller
+from benchmarks.options import Tell, positive, teller
 from panoveil.contracts.errors import PanoveilError
 
 _SECTIONS = ("backlog", "latency", "shards", "efficiency")
@@ -73,13 +73,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     parser.add_argument("--sections", nargs="+", choices=_SECTIONS, default=list(_SECTIONS))
-    parser.add_argument("--backlog", type=int, default=100_000, help="records")
-    parser.add_argument("--shards", type=int, default=4, help="of the stream that holds the backlog")
+    parser.add_argument("--backlog", type=positive, default=100_000, help="records")
+    parser.add_argument("--shards", type=positive, default=4, help="of the stream that holds the backlog")
     parser.add_argument("--rate", type=float, default=60.0, help="records a second whose latency is measured")
     parser.add_argument("--seconds", type=float, default=30.0, help="for so long")
-    parser.add_argument("--captures", type=int, default=8, help="of a drive whose efficiency is measured")
-    parser.add_argument("--rounds", type=int, default=3, help="drives, after one that warms up")
-    parser.add_argument("--width", type=int, default=8192, help="of their panoramas, pixels")
+    parser.add_argument("--captures", type=positive, default=8, help="of a drive whose efficiency is measured")
+    parser.add_argument("--rounds", type=positive, default=3, help="drives, after one that warms up")
+    parser.add_argument("--width", type=positive, default=8192, help="of their panoramas, pixels")
     parser.add_argument("--idle", type=float, default=30.0, help="seconds for which idling is measured")
     return parser
 

@@ -9,45 +9,30 @@ share. The first drive warms all of that up and does not count. The anonymizer h
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
 from pathlib import Path
 from statistics import median
-from typing import Any, Self, TypeVar
+from typing import Any
 
 import cv2
 
 from benchmarks.chaos.drives import make
-from benchmarks.load.recalled import Memorised, start_recalled, write_repository
+from benchmarks.load.recalled import start_recalled, write_repository
+from benchmarks.load.twin import Twin
 from benchmarks.options import Tell
 from console.demo.run import Drive, import_rig
 from console.stack import stack as stacks
-from panoveil.blobs import Blobs, MemoryBlobs
 from panoveil.contracts.errors import Unavailable
-from panoveil.contracts.keys import BlobRef, Bucket, Stream
-from panoveil.contracts.messages import CaptureReady, PanoramaStitched, decode, encode
 from panoveil.detection import TritonDetector
-from panoveil.ledger import MemoryLedger, State
+from panoveil.ledger import State
 from panoveil.pixels.process import prepare
 from panoveil.runtime import Connections, connect
-from panoveil.streams import MemoryStreams, Outgoing
 from services.agent.app import connect as agent_connect
 from services.agent.app import upload_drive
-from services.agent.notification import object_created
 from services.agent.settings import AgentSettings
-from services.anonymizer import app as anonymizer
-from services.anonymizer import handler as anonymizing
 from services.anonymizer.settings import AnonymizerSettings
-from services.ingest import handler as ingesting
-from services.ingest.app import handle_all
-from services.ingest.events import parse_uploads
-from services.stitcher import handler as stitching
-from services.stitcher.settings import StitcherSettings
 
-T = TypeVar("T")
 Alone = Mapping[str, Callable[[Drive], Awaitable[float]]]
 """By stage: works off a drive with the handlers alone, returns CPU-seconds."""
 
@@ -166,103 +151,6 @@ async def _idle(stack: stacks.Stack, seconds: float, tell: Tell) -> float:
 
 async def _stop(name: str, stack: stacks.Stack) -> None:
     await asyncio.to_thread(stack.processes.pop(name).stop, _DRAIN)
-
-
-class Twin:
-    """The world in memory, with what the cars uploaded, and the handlers in it; open it as a context manager.
-
-    `ingest`, `stitch` and `anonymize` work off a drive, in this order, and return the CPU-seconds that it took.
-    """
-
-    def __init__(self) -> None:
-        """Nothing is there yet."""
-        self.blobs, self.ledger, self.streams, self.stitched = MemoryBlobs(), MemoryLedger(), MemoryStreams(), MemoryBlobs()
-        self.panoramas: dict[str, list[PanoramaStitched]] = {}
-        self.memory = Memorised()
-        self._workers = ThreadPoolExecutor(StitcherSettings().threads, "strip")
-        self._ingest = ingesting.Ports(self.blobs, self.ledger, self.streams, lambda: datetime.now(UTC))
-
-    @cached_property
-    def _stitch(self) -> stitching.Ports:
-        settings = StitcherSettings()  # as the stack, which must be running by now, tells its services
-        rigs = stitching.Rigs(self.blobs, settings.stitch, settings.tables)
-        return stitching.Ports(self.blobs, self.ledger, self.streams, _answering(settings.stitch), rigs, self._workers)
-
-    def __enter__(self) -> Self:
-        """Return the twin."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """End its threads."""
-        self._workers.shutdown()
-
-    async def take_raw(self, drives: Iterable[Drive], world: Connections) -> None:
-        """Copy what an agent would upload, and the rigs."""
-        for drive in drives:
-            await import_rig(drive.folder, world)
-            for path in (one for name in drive.captures for one in (drive.folder / name).iterdir()):
-                await self.blobs.put(BlobRef(Bucket.RAW, f"{drive.drive_id}/{path.parent.name}/{path.name}"), path.read_bytes())
-        await _copied(world.blobs, self.blobs, Bucket.REGISTRY)
-
-    async def take_stitched(self, drives: Iterable[Drive], world: Connections) -> None:
-        """Copy what the stitcher made and said."""
-        await _copied(world.blobs, self.stitched, Bucket.STITCHED)
-        for drive in drives:
-            said = [decode(one.message) async for one in world.ledger.messages(drive.drive_id, stitching.STAGE)]
-            self.panoramas[drive.drive_id] = [message for message in said if isinstance(message, PanoramaStitched)]
-
-    async def give_stitched(self, world: Connections) -> None:
-        """Copy the panoramas into another world."""
-        await _copied(self.stitched, world.blobs, Bucket.STITCHED)
-
-    async def send_stitched(self, drive: Drive, world: Connections) -> None:
-        """Say there what the stitcher said of a drive."""
-        said = [Outgoing(message.capture_id, encode(message)) for message in self.panoramas[drive.drive_id]]
-        await world.sink.send(Stream.PANORAMAS, said)
-
-    async def ingest(self, drive: Drive) -> float:
-        """Announce the drive's captures."""
-        events = [
-            object_created("raw", blob.ref.key, blob.size, blob.etag, datetime.now(UTC))
-            async for blob in self.blobs.list(Bucket.RAW, f"{drive.drive_id}/")
-        ]
-        before = time.process_time()
-        for data in events:
-            await handle_all(parse_uploads(data), self._ingest)
-        return time.process_time() - before
-
-    async def stitch(self, drive: Drive) -> float:
-        """Stitch what was announced, each capture once."""
-        said = {record.partition_key: decode(record.data) for record in self.streams.records(Stream.CAPTURES)}
-        before = time.process_time()
-        for name, message in said.items():
-            if name.startswith(f"{drive.drive_id}/") and isinstance(message, CaptureReady):
-                await stitching.handle(message, self._stitch)
-        return time.process_time() - before
-
-    async def anonymize(self, drive: Drive) -> float:
-        """Anonymise what the service stitched; what is published is thrown away."""
-        async with TritonDetector.of(AnonymizerSettings()) as detector:
-            recipe = await anonymizer.recipe_of(AnonymizerSettings(), detector)()
-        sealed = MemoryBlobs()
-        await _copied(self.stitched, sealed, Bucket.STITCHED, f"{drive.drive_id}/")
-        ports = anonymizing.Ports(sealed, MemoryLedger(), MemoryStreams(), self.memory, _answering(recipe))
-        before = time.process_time()
-        for message in self.panoramas[drive.drive_id]:
-            await anonymizing.handle(message, ports)
-        return time.process_time() - before
-
-
-def _answering(value: T) -> Callable[[], Awaitable[T]]:
-    async def answer() -> T:
-        return value
-
-    return answer
-
-
-async def _copied(source: Blobs, target: Blobs, bucket: Bucket, prefix: str = "") -> None:
-    async for blob in source.list(bucket, prefix):
-        await target.put(blob.ref, await source.get(blob.ref))
 
 
 async def _learn(drives: Sequence[Drive], twin: Twin, tell: Tell) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from pydantic import TypeAdapter, ValidationError
@@ -20,7 +20,7 @@ from panoveil.contracts.errors import Rejected
 from panoveil.contracts.keys import CaptureId
 from panoveil.contracts.messages import Name, PanoramaHeld, PanoramaStitched
 from panoveil.ledger import Ledger
-from panoveil.runtime import Connections, connect
+from panoveil.runtime import Connections
 from services.anonymizer.app import stitched
 
 holds_app = typer.Typer(
@@ -33,7 +33,6 @@ _EVERY = 1.0
 _BOX = re.compile(r"(?:(face|plate):)?(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})")
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _LONGEST_WHY = 500
-_Result = TypeVar("_Result")
 
 
 def _role(value: str) -> str:
@@ -88,7 +87,7 @@ def list_holds(
         found = [views.row(state, case, now) async for state, case in captures(drive, world.ledger, every=every)]
         return [row for row in found if reason in {None, row["reason"]}]
 
-    rows = _connected(work)
+    rows = status.answer(work)
     shown = [row for row in rows if every or views.is_open(row)]
     if as_json:
         for row in shown:
@@ -129,7 +128,7 @@ def show_hold(
         message = await _message(capture_id, case.hold.recipe.stitch_recipe_id, world.ledger)
         return views.details(case, message, datetime.now(UTC))
 
-    shown = _connected(work)
+    shown = status.answer(work)
     if as_json:
         typer.echo(json.dumps(shown))
     else:
@@ -203,7 +202,7 @@ def release_hold(
         with _ERR.status(f"Waiting for what comes of {capture_id}"):
             return meant, await deeds.awaited(meant, known, world.ledger, _until(patience))
 
-    meant, ended = _connected(work)
+    meant, ended = status.answer(work)
     asked_only = ended is None and (dry_run or not yes)
     if as_json:
         typer.echo(json.dumps(views.plan(meant) | views.ending(ended) | {"dry_run": asked_only}))
@@ -236,7 +235,7 @@ def keep_hold(capture: Capture, by: By, because: Because, as_json: AsJson = Fals
         panoveil holds keep fyn-2026/car7-0601/000001 --by reviewer-3 --because "a crowd, taken from too near"
     """
     capture_id = CaptureId.parse(capture)
-    decision = _connected(lambda world: deeds.keep(capture_id, Operator(by, because), world))
+    decision = status.answer(lambda world: deeds.keep(capture_id, Operator(by, because), world))
     if as_json:
         typer.echo(decision.model_dump_json(exclude_none=True))
     else:
@@ -276,17 +275,6 @@ def _until(patience: float) -> Callable[[], Awaitable[bool]]:
         return True
 
     return pause
-
-
-def _connected(work: Callable[[Connections], Awaitable[_Result]]) -> _Result:
-    settings = status.settings()
-
-    async def connected() -> _Result:
-        async with connect(settings) as world:
-            return await work(world)
-
-    with status.asking(settings):
-        return asyncio.run(connected())
 
 
 def _say(text: str, console: Console = _OUT) -> None:

@@ -1,14 +1,15 @@
 """Holds as rows, tables and text. Never pixels: those are in `pictures`, for whoever asks for them."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rich.table import Table
 
+from console import listing
 from console.holds.cases import Case
 from console.holds.deeds import Ended, Release
-from console.quarantine.views import age
+from console.listing import age, iso
 from panoveil.contracts.messages import PanoramaBox, PanoramaHeld, PanoramaStitched
 from panoveil.contracts.reasons import ADVICE
 from panoveil.ledger import CaptureState, State
@@ -28,11 +29,11 @@ def row(state: CaptureState, case: Case | None, now: datetime) -> dict[str, Any]
         "reason": hold.reason.value if hold else state.reason,
         "detail": hold.verification.findings if hold else state.detail,
         "left": len(hold.left) if hold else None,
-        "since": _iso(hold.at.timestamp() if hold else state.since),
+        "since": iso(hold.at.timestamp() if hold else state.since),
         "age_seconds": round(now.timestamp() - (hold.at.timestamp() if hold else state.since), 3),
         "recipe": hold.recipe_id if hold else None,
         "decided": decision.action if decision else _WAITING,
-        "decided_at": _iso(decision.at.timestamp()) if decision else None,
+        "decided_at": iso(decision.at.timestamp()) if decision else None,
         "by": decision.by if decision else None,
         "because": decision.because if decision else None,
     }
@@ -45,13 +46,7 @@ def is_open(one: Mapping[str, Any]) -> bool:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return what `list` shows to a person."""
-    made = Table()
-    for column in _COLUMNS:
-        made.add_column(column, overflow="fold")
-    for one in rows:
-        shown = {**one, "age": age(one["age_seconds"])}
-        made.add_row(*("" if shown[column] is None else str(shown[column]) for column in _COLUMNS))
-    return made
+    return listing.table(_COLUMNS, rows)
 
 
 def details(case: Case, message: PanoramaStitched | None, now: datetime) -> dict[str, Any]:
@@ -138,7 +133,3 @@ def ending(ended: Ended | None) -> dict[str, Any]:
     facts = {"outcome": ended.type.removeprefix("panorama."), "by_recipe": ended.recipe_id}
     held = (ended.reason.value, ended.detail) if isinstance(ended, PanoramaHeld) else ("", "")
     return {**facts, "reason": held[0], "detail": held[1]}
-
-
-def _iso(at: float) -> str:
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(at))).isoformat()

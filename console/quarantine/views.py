@@ -3,11 +3,13 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from rich.table import Table
 
+from console import listing
+from console.listing import age, iso
 from console.quarantine.selection import Found
 from panoveil.contracts.reasons import ADVICE, Reason
 from panoveil.ledger import QuarantineEntry
@@ -27,13 +29,13 @@ def row(found: Found, now: datetime) -> dict[str, Any]:
         "detail": entry.detail,
         "fate": entry.fate.value,
         "state": capture.state.value if capture else None,
-        "first": _iso(entry.first),
-        "since": _iso(entry.since),
+        "first": iso(entry.first),
+        "since": iso(entry.since),
         "age_seconds": round(now.timestamp() - entry.since, 3),
         "attempts": entry.attempts,
         "times": entry.times,
         "redrives": entry.redrives,
-        "decided_at": _iso(entry.decided_at) if entry.decided_at else None,
+        "decided_at": iso(entry.decided_at) if entry.decided_at else None,
         "decided_by": entry.decided_by,
         "because": entry.because,
     }
@@ -41,24 +43,7 @@ def row(found: Found, now: datetime) -> dict[str, Any]:
 
 def table(rows: Sequence[Mapping[str, Any]]) -> Table:
     """Return what `list` shows to a person."""
-    made = Table()
-    for column in _COLUMNS:
-        made.add_column(column, overflow="fold")
-    for one in rows:
-        shown = {**one, "age": age(one["age_seconds"])}
-        made.add_row(*("" if shown[column] is None else str(shown[column]) for column in _COLUMNS))
-    return made
-
-
-def age(seconds: float) -> str:
-    """Write an age as a person would: the two largest units."""
-    left = int(seconds)
-    parts: list[str] = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        count, left = divmod(left, size)
-        if count or parts:
-            parts.append(f"{count} {unit}")
-    return " ".join(parts[:2]) or "0 s"
+    return listing.table(_COLUMNS, rows)
 
 
 def details(found: Found, content: Mapping[str, Any] | None, problem: str, now: datetime) -> dict[str, Any]:
@@ -66,7 +51,7 @@ def details(found: Found, content: Mapping[str, Any] | None, problem: str, now: 
     stored = content or {}
     record = {name: stored[name] for name in ("shard_id", "sequence_number", "arrived_at") if name in stored}
     if "arrived_at" in record:
-        record["arrived_at"] = _iso(record["arrived_at"])
+        record["arrived_at"] = iso(record["arrived_at"])
     return {
         **row(found, now),
         "advice": advice(found.entry),
@@ -120,8 +105,3 @@ def _cut(value: Any) -> Any:
     if isinstance(value, list):
         return [_cut(one) for one in value]
     return {_cut(key): _cut(one) for key, one in value.items()} if isinstance(value, dict) else value
-
-
-def _iso(at: float) -> str:
-    # Rounded by hand: fractions of a second only blur a listing.
-    return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(seconds=int(at))).isoformat()

@@ -1,11 +1,9 @@
 """`panoveil recipes …`: options in, one function called, text out."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import typer
 from rich.console import Console
@@ -15,14 +13,13 @@ from console import status
 from console.recipes import deeds, document, pictures, published
 from console.recipes.diff import Change, Diff, diff
 from panoveil.publication import Decision
-from panoveil.runtime import Connections, connect
+from panoveil.runtime import Connections
 
 recipes_app = typer.Typer(
     no_args_is_help=True, help="Which recipes are published, how they differ, and which publication is the current one."
 )
 _OUT, _ERR = Console(), Console(stderr=True)
 _NOT_ALL = 65
-_Result = TypeVar("_Result")
 
 OfDrive = Annotated[str | None, typer.Option("--drive", help="This drive: <survey>/<drive>.")]
 OfSurvey = Annotated[str | None, typer.Option("--survey", help="Every drive of this survey.")]
@@ -62,7 +59,7 @@ def list_recipes(drive: OfDrive = None, survey: OfSurvey = None, as_json: AsJson
     async def work(world: Connections) -> list[dict[str, Any]]:
         return [row async for one in published.drives(drive, survey, world.ledger) for row in published.rows(one)]
 
-    rows = _connected(work)
+    rows = status.answer(work)
     if as_json:
         for row in rows:
             typer.echo(json.dumps(row))
@@ -98,7 +95,7 @@ def diff_recipes(
         found = await diff(of_drive, names[0], names[1], world.ledger)
         return found, await pictures.write(found, world.blobs, drawn, most) if drawn else 0
 
-    found, count = _connected(work)
+    found, count = status.answer(work)
     if as_json:
         for change in found.changes:
             typer.echo(json.dumps(change.as_json()))
@@ -162,7 +159,7 @@ def flip_recipe(
         moved = [await deeds.flip(one, published.resolve(to, one), decision, world) for one in deeds.require_some(meant, what)]
         return [one for of_drive in moved for one in of_drive]
 
-    _show(_connected(work), "flipped", as_json=as_json)
+    _show(status.answer(work), "flipped", as_json=as_json)
 
 
 @recipes_app.command("rollback")
@@ -183,7 +180,7 @@ def roll_back_recipe(
         found = published.drives(drive, survey, world.ledger)
         return [moved async for one in found for moved in await deeds.roll_back(one, decision, world)]
 
-    _show(_connected(work), "rolled back", as_json=as_json)
+    _show(status.answer(work), "rolled back", as_json=as_json)
 
 
 def _decision(by: str, because: str, action: Literal["flip", "rollback"]) -> Decision:
@@ -193,17 +190,6 @@ def _decision(by: str, because: str, action: Literal["flip", "rollback"]) -> Dec
 def _require(drive: str | None, survey: str | None) -> None:
     if (drive is None) == (survey is None):
         raise typer.BadParameter("name a drive with --drive, or a survey with --survey")
-
-
-def _connected(work: Callable[[Connections], Awaitable[_Result]]) -> _Result:
-    settings = status.settings()
-
-    async def connected() -> _Result:
-        async with connect(settings) as world:
-            return await work(world)
-
-    with status.asking(settings):
-        return asyncio.run(connected())
 
 
 def _show(moved: list[deeds.Moved], done: str, *, as_json: bool) -> None:

@@ -1,11 +1,10 @@
 """`panoveil retention …`: options in, one function called, text out."""
 
-import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -17,14 +16,13 @@ from console.retention.apply import Done
 from console.retention.due import Due
 from console.retention.rules import read
 from panoveil.contracts.errors import Misconfigured
-from panoveil.runtime import Connections, connect
+from panoveil.runtime import Connections
 
 retention_app = typer.Typer(
     no_args_is_help=True, help="How long each class of data is kept: what is due by the rules, and its end."
 )
 _OUT, _ERR = Console(), Console(stderr=True)
 _NOT_ALL = 65
-_Result = TypeVar("_Result")
 
 RulesFile = Annotated[
     Path | None,
@@ -71,7 +69,7 @@ def plan_retention(rules: RulesFile = None, drive: OfDrive = None, survey: OfSur
         meant = await _meant(world, survey, drive)
         return [one async for one in applying.plan(meant, chosen, world, datetime.now(UTC).timestamp())]
 
-    _show([Done(one) for one in _connected(work)], "due", as_json=as_json)
+    _show([Done(one) for one in status.answer(work)], "due", as_json=as_json)
 
 
 @retention_app.command("apply")
@@ -93,7 +91,7 @@ def apply_retention(
         meant = await _meant(world, survey, drive)
         return [one async for one in applying.apply(meant, chosen, by, world, lambda: datetime.now(UTC))]
 
-    _show(_connected(work), "removed", as_json=as_json)
+    _show(status.answer(work), "removed", as_json=as_json)
 
 
 async def _meant(world: Connections, survey: str | None, drive: str | None) -> list[str]:
@@ -136,17 +134,6 @@ def _table(rows: Sequence[dict[str, Any]]) -> Table:
     for row in rows:
         table.add_row(*map(str, row.values()))
     return table
-
-
-def _connected(work: Callable[[Connections], Awaitable[_Result]]) -> _Result:
-    settings = status.settings()
-
-    async def connected() -> _Result:
-        async with connect(settings) as world:
-            return await work(world)
-
-    with status.asking(settings):
-        return asyncio.run(connected())
 
 
 def _say(text: str, console: Console) -> None:

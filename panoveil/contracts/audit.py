@@ -5,6 +5,7 @@ somebody was somewhere, no names. `at` is when it was decided, which tells nothi
 """
 
 import hashlib
+from operator import not_
 from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -14,10 +15,6 @@ from panoveil.contracts.messages import Name, PanoramaBox, Sha256
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import CODE_VERSION, AnonymizeRecipe
 from panoveil.contracts.review import Review
-
-
-def _none(found: tuple[PanoramaBox, ...]) -> bool:
-    return not found
 
 
 class _Frozen(BaseModel):
@@ -83,7 +80,7 @@ class Hold(_Decision):
     withdrawn: tuple[str, ...]
     reason: Reason
     regions: tuple[PanoramaBox, ...]
-    left: tuple[PanoramaBox, ...] = Field(default=(), exclude_if=_none)
+    left: tuple[PanoramaBox, ...] = Field(default=(), exclude_if=not_)
 
     @property
     def identity(self) -> str:

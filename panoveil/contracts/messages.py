@@ -14,6 +14,7 @@ Messages carry references and facts, never pixels. Angles are degrees here, at t
 
 import json
 from collections.abc import Mapping
+from operator import not_
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
@@ -80,10 +81,6 @@ class FrameRef(_Frozen):
     size: int = Field(gt=0, description="bytes")
 
 
-def _none(fact: object) -> bool:
-    return not fact
-
-
 class CaptureReady(_Frozen):
     """Ingest: every frame of the capture is there and valid, but for those of `missing`: lenses that are not waited for any longer.
 
@@ -97,7 +94,7 @@ class CaptureReady(_Frozen):
     captured_at: AwareDatetime
     pose: Pose
     frames: tuple[FrameRef, ...]
-    missing: tuple[Name, ...] = Field(default=(), exclude_if=_none)
+    missing: tuple[Name, ...] = Field(default=(), exclude_if=not_)
 
 
 class QualityV1(_Frozen):
@@ -225,8 +222,8 @@ class PanoramaStitched(_Stitched):
     carried: tuple[CarriedBox, ...]
     carried_elsewhere: CarriedBoxes | None
     hold: QualityHold | None
-    missing: tuple[Name, ...] = Field(default=(), exclude_if=_none)
-    review: Review | None = Field(default=None, exclude_if=_none)
+    missing: tuple[Name, ...] = Field(default=(), exclude_if=not_)
+    review: Review | None = Field(default=None, exclude_if=not_)
 
 
 class PanoramaStitchedV2(_Stitched):
@@ -327,7 +324,7 @@ class PanoramaHeld(_Frozen):
     recipe_id: str
     reason: Reason
     detail: str
-    left: tuple[PanoramaBox, ...] = Field(default=(), exclude_if=_none)
+    left: tuple[PanoramaBox, ...] = Field(default=(), exclude_if=not_)
 
 
 AnyPanoramaStitched = Annotated[PanoramaStitchedV1 | PanoramaStitchedV2 | PanoramaStitched, Field(discriminator="version")]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from operator import not_
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -101,10 +102,6 @@ class StitchRecipe(_Frozen):
     )
 
 
-def _absent(value: object) -> bool:
-    return value is None
-
-
 class AnonymizeRecipe(_Frozen):
     """Panorama to publication; `stitch_recipe_id` ties it to what it was made from, `review` to what a person decided about it."""
 
@@ -119,5 +116,5 @@ class AnonymizeRecipe(_Frozen):
     )
     stitch_recipe_id: str = ""
     review: Review | None = Field(
-        default=None, exclude_if=_absent, description="a capture's own: what is published for its sake has an id of its own"
+        default=None, exclude_if=not_, description="a capture's own: what is published for its sake has an id of its own"
     )

@@ -31,7 +31,7 @@ def two_held_captures(monkeypatch: pytest.MonkeyPatch) -> World:
         yield world.connections
 
     monkeypatch.setenv("PANOVEIL_ENDPOINT_URL", "http://127.0.0.1:9")
-    monkeypatch.setattr("console.holds.cli.connect", connect)
+    monkeypatch.setattr("console.status.connect", connect)
     return world
 
 
