@@ -32,6 +32,7 @@ _PREFIX = "panoveil-triton-"
 _HERE = Path(__file__).resolve().parent / "triton_backend"
 _SETUP = "UV_PROJECT_ENVIRONMENT=.venv-triton uv sync --frozen --extra triton-cpu"
 _GLIBC = (2, 35)
+_ENGINES = ("onnxruntime", "openvino")
 _PROBE = """
 import ctypes, importlib.metadata as m, json, os, platform, sys, sysconfig
 def version(name):
@@ -44,6 +45,7 @@ def loads(path):
 folder = sysconfig.get_config_var("LIBDIR") or ""
 print(json.dumps({
     "python": f"{sys.version_info[0]}.{sys.version_info[1]}", "numpy": version("numpy"), "onnxruntime": version("onnxruntime"),
+    "openvino": version("openvino"),
     "pytriton": version("nvidia-pytriton"), "site": sysconfig.get_path("purelib"), "libdir": folder,
     "libpython": loads(os.path.join(folder, soname)) or loads(soname), "glibc": os.confstr("CS_GNU_LIBC_VERSION") or "",
 }))
@@ -103,8 +105,7 @@ def _environment_problems(probe: Mapping[str, Any]) -> list[Problem]:
         problems.append(Problem("Triton's environment has no nvidia-pytriton", _SETUP))
     elif not _stub(probe).exists():
         problems.append(Problem(f"Triton has no stub for Python {python}", f"uv venv --python 3.11 .venv-triton && {_SETUP}"))
-    if not probe["onnxruntime"]:
-        problems.append(Problem("Triton's environment has no onnxruntime", _SETUP))
+    problems += [Problem(f"Triton's environment has no {engine}", _SETUP) for engine in _ENGINES if not probe[engine]]
     if not probe["numpy"].startswith("1."):
         what = f"Triton's environment has numpy {probe['numpy'] or '(none)'}, and from 2 on tensors are corrupted without a word"
         problems.append(Problem(what, _SETUP))

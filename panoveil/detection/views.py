@@ -312,10 +312,10 @@ def panorama_plan(width: int, name: PlanName, *, second: bool = False) -> tuple[
 
 
 def flat_plan(width: int, height: int, name: PlanName, *, second: bool = False) -> tuple[View, ...]:
-    """Views of a plain photo: tiles at the plan's finest scale, then at ever half of it until one view shows the whole."""
+    """Views of a plain photo: tiles at the plan's finest scale, then at ever half of it until half the photo is within reach."""
     scale = (_SECOND if second else _FIRST)[name].flat
     views: list[View] = []
-    while not views or not _is_whole(views, width, height, scale * 2):
+    while not views or max(width, height) * scale * 2 > 2 * REACH:
         views += _tiles(width, height, (0, height), scale, second=second)
         scale /= 2
     return tuple(views)
@@ -354,10 +354,6 @@ def south(width: int, scale: float) -> float:
     """Degrees, negative: where a plate beside the road is so near that it is 24 view pixels tall at this scale."""
     distance = _PLATE * width * scale / (2 * math.pi * _TALL)
     return max(-LIMIT, -math.degrees(math.atan(_DROP / distance)))
-
-
-def _is_whole(views: Sequence[View], width: int, height: int, scale: float) -> bool:
-    return views[-1].width >= width * scale and views[-1].height >= height * scale
 
 
 def _band(width: int, level: Level, offset: int) -> Iterator[View]:

@@ -10,6 +10,9 @@ from .arrays import Boxes, Floats, Pixels
 LABEL_MARGIN = 0.08
 """Synthetic boxes are grown by this share a side, because people draw boxes loosely."""
 
+READABLE = 18.0
+"""Pixels: plates this tall may be turned further than smaller ones, and still be read."""
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -33,10 +36,12 @@ class Pose:
 def random_pose(rng: np.random.Generator, aspect: float, height: float, *, calm: bool = False) -> Pose:
     """Turn a plate of the given width-to-height ratio so that its upright box is `height` pixels tall.
 
-    A calm pose faces the camera within 20 degrees; otherwise the yaw reaches 65, and half of the time the camera looks down on the
-    plate by up to 40 degrees, as a survey car's does on parked cars: turned and seen from above, a plate is slanted.
+    A calm pose faces the camera within 20 degrees; otherwise the yaw reaches 65, of a plate tall enough to be read even then 76, and half
+    of the time the camera looks down on the plate by up to 40 degrees, as a survey car's does on parked cars: turned and seen from
+    above, a plate is slanted.
     """
-    limit = 20.0 if calm else float(rng.choice([15.0, 35.0, 65.0], p=[0.4, 0.3, 0.3]))
+    steepest = 76.0 if height >= READABLE else 65.0
+    limit = 20.0 if calm else float(rng.choice([15.0, 35.0, steepest], p=[0.35, 0.3, 0.35]))
     down = rng.uniform(5, 40) if not calm and rng.random() < 0.5 else rng.uniform(-12, 12)
     turn = np.radians([rng.uniform(-limit, limit), down, float(np.clip(rng.normal(0, 3), -9, 9))])
     flat = np.array([[-aspect, -1, 0], [aspect, -1, 0], [aspect, 1, 0], [-aspect, 1, 0]]) / 2

@@ -21,6 +21,7 @@ TOO_HIDDEN = 0.45
 UPSAMPLED = 0.32
 SLANTED, STEEPEST = 0.35, 0.5
 CLUTTERED = 0.2
+CALM = 0.75
 
 
 @dataclass(frozen=True)
@@ -200,11 +201,11 @@ def _turned(scene: Scene, side: int) -> Scene:
 
 
 def _replace(rng: np.random.Generator, kitchen: Kitchen, image: Pixels, box: Boxes) -> Boxes:
-    """Lay a synthetic plate where a real one was, with its light."""
+    """Lay a synthetic plate where a real one was, with its light; one in four is turned as the car is not."""
     plate = _lit(rng, random_plate(rng, kitchen.fonts), image)
     aspect = plate.shape[1] / plate.shape[0]
     height = max(float(box[3] - box[1]), 0.8 * float(box[2] - box[0]) / aspect) * float(rng.uniform(0.85, 1.15))
-    pose = random_pose(rng, aspect, height, calm=True).moved(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
+    pose = random_pose(rng, aspect, height, calm=rng.random() < CALM).moved(((box[0] + box[2]) / 2, (box[1] + box[3]) / 2))
     lay(image, plate, pose)
     return pose.box()
 

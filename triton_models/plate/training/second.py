@@ -27,12 +27,12 @@ AGREES = 0.4
 class SecondPlan:
     """How the verifier is trained."""
 
-    iterations: int = 900
+    iterations: int = 2500
     batch: int = 32
-    fresh: int = 8
+    fresh: int = 16
     pool: int = 3000
     rate: float = 2e-3
-    seed: int = 20261124
+    seed: int = 20261131
     workers: int = 1
 
 

@@ -28,19 +28,19 @@ log = logging.getLogger(__name__)
 class Plan:
     """How long and how hard to train; iterations are counted from the start of the whole run."""
 
-    iterations: int = 7700
+    iterations: int = 10000
     cooldown: int = 0
-    mine_at: tuple[int, ...] = (1500, 5000)
+    mine_at: tuple[int, ...] = (1500, 4500, 8000)
     batch: int = 32
-    fresh: int = 10
-    pool: int = 5000
+    fresh: int = 24
+    pool: int = 6000
     rate: float = 3e-3
     decay: float = 1e-2
     warmup: int = 150
     average: float = 0.998
     workers: int = 1
-    threads: int = 2
-    seed: int = 20261123
+    threads: int = 1
+    seed: int = 20261130
     save_every: int = 100
 
 

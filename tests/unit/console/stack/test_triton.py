@@ -11,7 +11,7 @@ from console.stack import triton, triton_stamp
 from panoveil.contracts.errors import Misconfigured, Unavailable
 
 GOOD: dict[str, Any] = {
-    "python": "3.11", "numpy": "1.26.4", "onnxruntime": "1.20.0", "pytriton": "0.7.0", "site": "/nowhere", "libdir": "",
+    "python": "3.11", "numpy": "1.26.4", "onnxruntime": "1.20.0", "openvino": "2026.4.1", "pytriton": "0.7.0", "site": "/nowhere", "libdir": "",
     "libpython": True, "glibc": "glibc 2.36",
 }  # fmt: skip
 
@@ -34,6 +34,7 @@ def test_a_good_environment_has_no_problem(probe: dict[str, Any]) -> None:
         ({"numpy": "2.1.0"}, "numpy 2.1.0", "uv sync --frozen --extra triton-cpu"),
         ({"numpy": ""}, "numpy (none)", "uv sync --frozen --extra triton-cpu"),
         ({"onnxruntime": ""}, "no onnxruntime", "uv sync --frozen --extra triton-cpu"),
+        ({"openvino": ""}, "no openvino", "uv sync --frozen --extra triton-cpu"),
         ({"pytriton": ""}, "no nvidia-pytriton", "uv sync --frozen --extra triton-cpu"),
         ({"python": "3.99"}, "no stub for Python 3.99", "uv venv --python 3.11"),
         ({"libpython": False}, "libpython3.11.so.1.0", "apt-get install libpython3.11"),

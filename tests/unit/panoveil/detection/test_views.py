@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from panoveil.detection.views import (
+    REACH,
     Crop,
     PlanName,
     Rectilinear,
@@ -78,10 +79,28 @@ def test_every_object_of_a_photo_lies_whole_in_some_view(
     x0, y0 = left * width * (1 - across), top * height * (1 - down)
     box = (x0, y0, x0 + across * width, y0 + down * height)
     shown = [footprint(view) for view in flat_plan(width, height, "standard", second=second)]
-    slack = 1e-3
-    assert any(
-        s[0] <= box[0] + slack and s[1] <= box[1] + slack and s[2] >= box[2] - slack and s[3] >= box[3] - slack for s in shown
-    )
+    assert any(lies_in(box, view) for view in shown)
+
+
+@given(
+    width=st.integers(40, 3000), height=st.integers(40, 3000), second=st.booleans(),
+    left=st.floats(0, 1), top=st.floats(0, 1), share=st.floats(0.02, 0.5),
+)  # fmt: skip
+def test_what_fills_up_to_half_a_photo_is_seen_no_larger_than_a_level_is_meant_for(
+    width: int, height: int, left: float, top: float, share: float, *, second: bool
+) -> None:
+    across, down = share * width, share * height
+    x0, y0 = left * (width - across), top * (height - down)
+    scales = [
+        view.scale
+        for view in flat_plan(width, height, "standard", second=second)
+        if isinstance(view, Crop) and lies_in((x0, y0, x0 + across, y0 + down), footprint(view))
+    ]
+    assert min(scales) * max(across, down) <= REACH
+
+
+def lies_in(box: tuple[float, float, float, float], shown: tuple[float, float, float, float], slack: float = 1e-3) -> bool:
+    return shown[0] <= box[0] + slack and shown[1] <= box[1] + slack and shown[2] >= box[2] - slack and shown[3] >= box[3] - slack
 
 
 @given(name=names, second=st.booleans(), width=st.integers(64, 400))
