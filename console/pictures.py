@@ -29,8 +29,9 @@ class Running:
     obfuscator: Obfuscator | None = None
 
     def settings(self, url: str) -> AnonymizerSettings:
-        """Return the environment's settings with these in their place."""
-        wanted = {"view_plan": self.plan, "obfuscator": self.obfuscator}
+        """Return the environment's settings with these in their place; a Triton of our own gets pictures through shared memory."""
+        shared = self.triton_url is None and triton.can_share_memory()
+        wanted = {"view_plan": self.plan, "obfuscator": self.obfuscator, "triton_shared_memory": shared}
         return AnonymizerSettings(triton_url=url).model_copy(update={name: value for name, value in wanted.items() if value})
 
 

@@ -45,6 +45,14 @@ as_on_a_bare_machine()
 room_for_open_files()
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the tests, let one of them have all that start servers, one after the other."""
+    for item in items:
+        if item.get_closest_marker("servers"):
+            item.add_marker(pytest.mark.xdist_group("servers"))
+
+
 @pytest.fixture(scope="session")
 def credentials() -> Iterator[None]:
     """Give every AWS client, the JVM's included, keys that open nothing."""

@@ -3,11 +3,12 @@
     python -m benchmarks.anonymizer
     python -m benchmarks.anonymizer --sections noninference --json
     python -m benchmarks.anonymizer --sections attack --learn 1000 --trials 2000
-    python -m benchmarks.anonymizer --panoramas ~/panoramas --peers
+    python -m benchmarks.anonymizer --panoramas ~/panoramas
+    python -m benchmarks.anonymizer --sections --peers ~/annotated_faces
 
 Sections: `detection` (CPU seconds of looking, hiding and looking again), `noninference` (CPU seconds of everything but the models, and
 whether pixels elsewhere stay), `attack` (does a trained reader get anything out of what was hidden), `triton` (what Triton costs beside
-onnxruntime in the same process). Progress goes to standard error.
+onnxruntime and OpenVINO in the same process). `--peers` holds others' ways beside ours, see `peers`. Progress goes to standard error.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.anonymizer import attack, detection, noninference, triton_overhead
+from benchmarks.anonymizer import attack, detection, noninference, peers, triton_overhead
 
 Section = Callable[[argparse.Namespace], dict[str, Any]]
 
@@ -34,6 +35,8 @@ def main() -> None:
     figures: dict[str, Any] = {}
     for name in options.sections:
         figures |= SECTIONS[name](options)
+    if options.peers:
+        figures["peers"] = peers.measured(options.peers)
     print(json.dumps(figures) if options.json else "\n".join(_lines(figures)))
 
 
@@ -43,7 +46,7 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument("--json", action="store_true", help="one JSON line instead of a table")
     parser.add_argument(
-        "--sections", nargs="+", choices=SECTIONS, default=list(SECTIONS), metavar="NAME", help=", ".join(SECTIONS)
+        "--sections", nargs="*", choices=SECTIONS, default=list(SECTIONS), metavar="NAME", help=", ".join(SECTIONS)
     )
     parser.add_argument(
         "--panoramas", type=Path, help="a folder of equirectangular JPEGs to measure beside the procedural street"
@@ -51,7 +54,12 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--repeat", type=int, default=5, help="how often a step is timed; the median counts")
     parser.add_argument("--learn", type=int, default=2000, help="subjects the attacker learns from")
     parser.add_argument("--trials", type=int, default=5000, help="answers the attacker gives")
-    parser.add_argument("--peers", action="store_true", help="measure deface beside it: installs it into a temporary environment")
+    parser.add_argument(
+        "--peers",
+        type=Path,
+        metavar="DIR",
+        help="deface (installed for this alone) and halves on annotated pictures, see `evaluate`",
+    )
     return parser.parse_args()
 
 

@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.anonymizer import peers
 from panoveil.contracts.messages import Pose
 from panoveil.contracts.recipe import StitchRecipe
 from panoveil.pixels import jpeg
@@ -56,15 +55,11 @@ def section(options: argparse.Namespace) -> dict[str, Any]:
     """Measure the procedural street, and every panorama of a folder."""
     cv2.setNumThreads(1)
     by_picture = {subject.name: _measured(subject, options.repeat) for subject in _subjects(options.panoramas)}
-    figures: dict[str, Any] = {
+    return {
         "noninference_cpu_s_per_33mp": max(each["cpu_s_per_33mp"]["total"] for each in by_picture.values()),
         "outside_pixels_changed": sum(each["outside_pixels_changed"] for each in by_picture.values()),
         "noninference": by_picture,
     }
-    if options.peers:
-        with tempfile.TemporaryDirectory() as work:
-            figures["peers"] = peers.measured(next(_subjects(None)).data, Path(work))
-    return figures
 
 
 def _subjects(folder: Path | None) -> Iterator[Subject]:

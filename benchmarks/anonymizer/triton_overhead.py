@@ -1,7 +1,8 @@
-"""What it costs to ask Triton instead of onnxruntime in the same process: the same views, models and threads, in turns.
+"""What it costs to ask Triton instead of an engine in the same process: the same views, models and threads, in turns.
 
-`direct` is onnxruntime in an interpreter of Triton's environment, `grpc` is what the services do by default, `shared_memory` what they do
-where Triton is on the same machine. Counted is the CPU of both ends.
+`onnxruntime` and `openvino` are those engines in an interpreter of Triton's environment, the second being the one that Triton has on a
+CPU; `grpc` is what the services do by default, `shared_memory` what they do where Triton is on the same machine. Counted is the CPU of
+both ends.
 """
 
 import argparse
@@ -31,18 +32,28 @@ Views = NDArray[np.uint8]
 Work = Callable[[], Awaitable[float | None]]
 """Show every view to both models; return the CPU seconds of it where they are not those of this process and its children."""
 
-WAYS = ("direct", "grpc", "shared_memory")
+ENGINES = ("onnxruntime", "openvino")
+WAYS = (*ENGINES, "grpc", "shared_memory")
 _DIRECT = """
-import sys, time, json, numpy as np, onnxruntime
-views = np.load(sys.argv[1])
-options = onnxruntime.SessionOptions()
-options.intra_op_num_threads = options.inter_op_num_threads = 1
-options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-sessions = [onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]) for path in sys.argv[2:]]
+import sys, time, json, numpy as np
+views = np.load(sys.argv[2])
+def onnxruntime(path):
+    import onnxruntime
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return lambda view: session.run(["boxes", "scores"], {"image": view})
+def openvino(path):
+    import openvino
+    properties = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
+    request = openvino.Core().compile_model(path, "CPU", properties).create_infer_request()
+    return lambda view: request.infer({"image": view}, share_inputs=True)
+models = [{"onnxruntime": onnxruntime, "openvino": openvino}[sys.argv[1]](path) for path in sys.argv[3:]]
 def work():
-    for session in sessions:
+    for model in models:
         for view in views:
-            session.run(["boxes", "scores"], {"image": view[None]})
+            model(view[None])
 work()
 print("ready", flush=True)
 for line in sys.stdin:
@@ -53,7 +64,11 @@ for line in sys.stdin:
 
 
 def section(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure the ways in turns; `triton_overhead_ratio` is CPU seconds by gRPC over CPU seconds directly."""
+    """Measure the ways in turns.
+
+    `triton_overhead_ratio` is CPU seconds by gRPC over those of onnxruntime directly, below 1 where Triton's engine is the faster one;
+    `same_engine_ratio` over those of Triton's own engine directly: what Triton itself costs.
+    """
     views = _views()
     with tempfile.TemporaryDirectory() as work:
         samples = asyncio.run(_samples(views, Path(work), options.repeat))
@@ -61,21 +76,21 @@ def section(options: argparse.Namespace) -> dict[str, Any]:
     cpu = {way: statistics.median(cpu for cpu, _ in samples[way]) / megapixels for way in WAYS}
     wall = {way: statistics.median(wall for _, wall in samples[way]) / megapixels for way in WAYS}
     return {
-        "triton_overhead_ratio": _ratio(samples, "grpc", 0),
+        "triton_overhead_ratio": _ratio(samples, "grpc", "onnxruntime"),
         "triton_overhead": {
-            "wall_ratio": _ratio(samples, "grpc", 1),
-            "shared_memory_ratio": _ratio(samples, "shared_memory", 0),
-            "shared_memory_wall_ratio": _ratio(samples, "shared_memory", 1),
+            "shared_memory_ratio": _ratio(samples, "shared_memory", "onnxruntime"),
+            "same_engine_ratio": _ratio(samples, "grpc", "openvino"),
+            "shared_memory_same_engine_ratio": _ratio(samples, "shared_memory", "openvino"),
             "cpu_s_per_megapixel": {way: round(seconds, 4) for way, seconds in cpu.items()},
             "wall_s_per_megapixel": {way: round(seconds, 4) for way, seconds in wall.items()},
         },
     }
 
 
-def _ratio(samples: dict[str, list[tuple[float, float]]], way: str, which: int) -> float:
-    """Return the median, over the rounds, of what a way took over what the direct one took in the same round."""
-    rounds = zip(samples[way], samples["direct"], strict=True)
-    return round(statistics.median(through[which] / direct[which] for through, direct in rounds), 3)
+def _ratio(samples: dict[str, list[tuple[float, float]]], way: str, engine: str) -> float:
+    """Return the median, over the rounds, of the CPU seconds of a way over those of an engine in the same round."""
+    rounds = zip(samples[way], samples[engine], strict=True)
+    return round(statistics.median(through[0] / direct[0] for through, direct in rounds), 3)
 
 
 def _views() -> Views:
@@ -93,7 +108,7 @@ async def _samples(views: Views, work: Path, repeat: int) -> dict[str, list[tupl
     async with AsyncExitStack() as closing:
         server = await closing.enter_async_context(triton.running(MODELS, TRITON_VENV, work / "triton"))
         ways: dict[str, Work] = {
-            "direct": closing.enter_context(_Direct(views, work)).work,
+            **{engine: closing.enter_context(_Direct(engine, views, work)).work for engine in ENGINES},
             "grpc": await closing.enter_async_context(_through_triton(server.grpc_url, views, shared_memory=False)),
             "shared_memory": await closing.enter_async_context(_through_triton(server.grpc_url, views, shared_memory=True)),
         }
@@ -130,12 +145,12 @@ async def _through_triton(url: str, views: Views, *, shared_memory: bool) -> Asy
 
 
 class _Direct:
-    """onnxruntime in a process of its own that works when told to."""
+    """An engine in a process of its own that works when told to."""
 
-    def __init__(self, views: Views, work: Path) -> None:
+    def __init__(self, engine: str, views: Views, work: Path) -> None:
         np.save(work / "views.npy", views)
         weights: Sequence[str] = [str(MODELS / kind / "1" / "model.onnx") for kind in KINDS]
-        command = [str(TRITON_VENV / "bin" / "python"), "-c", _DIRECT, str(work / "views.npy"), *weights]
+        command = [str(TRITON_VENV / "bin" / "python"), "-c", _DIRECT, engine, str(work / "views.npy"), *weights]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Self:
