@@ -217,7 +217,8 @@ class Verification:
     """The looks at what would be published.
 
     The first of them is the independent second look: all views of the second plan. Every later one only checks what hiding the last
-    finds did to their neighbourhood, for every place has had its two looks: it looks where pixels have changed.
+    finds did to their neighbourhood, for every place has had its two looks: it looks where pixels have changed, and what it finds counts
+    if it holds such pixels. The same pixels were no find a round before; what else a view of other edges makes of them is chance.
     """
 
     extent: Extent
@@ -228,19 +229,22 @@ class Verification:
     async def left_in(self, data: bytes, rects: tuple[Rect, ...]) -> list[Region]:
         """Return what the detector finds in the decoded bytes outside of `rects`, but for what a person accepted."""
         picture = await asyncio.to_thread(_decoded, data)
-        views = await asyncio.to_thread(self._views, picture, rects)
+        changed = await asyncio.to_thread(self._changed, picture, rects)
+        views = plan(self.extent, self.recipe, second=True)
+        if changed is not None:
+            views = looking_at(views, [(rect.x0, rect.y0, rect.x1, rect.y1) for rect in changed])
         found = await look(picture, views, self.detector, self.recipe, panorama=self.extent.wraps)
+        if changed is not None:
+            found = await asyncio.to_thread(_touching, found, changed, self.extent)
         self.last = picture
         uncovered = await asyncio.to_thread(_uncovered, found, rects, self.extent)
         return _unaccepted(uncovered, self.recipe, self.extent)
 
-    def _views(self, picture: Picture, rects: tuple[Rect, ...]) -> tuple[View, ...]:
-        """Return the second plan's views, from the second round on only of what differs from the last round's picture."""
-        views = plan(self.extent, self.recipe, second=True)
+    def _changed(self, picture: Picture, rects: tuple[Rect, ...]) -> tuple[Rect, ...] | None:
+        """Return where a picture differs from the last round's; None in the first round, to which everything is new."""
         if self.last is None:
-            return views
-        changed = [rect for rect in map(self._rimmed, rects) if self._differs(picture, rect)]
-        return looking_at(views, [(rect.x0, rect.y0, rect.x1, rect.y1) for rect in changed])
+            return None
+        return tuple(rect for rect in map(self._rimmed, rects) if self._differs(picture, rect))
 
     def _rimmed(self, rect: Rect) -> Rect:
         """Return the pixels that obfuscating a rectangle may have changed, in whole blocks of the JPEG."""
@@ -254,6 +258,12 @@ class Verification:
 def _decoded(data: bytes) -> Picture:
     with telemetry.measured(SERVICE, "decode"):
         return jpeg.decode(data)
+
+
+def _touching(found: Iterable[Region], rects: tuple[Rect, ...], extent: Extent) -> list[Region]:
+    """Return the detections that share pixels with any of the rectangles."""
+    inside = mask(rects, extent)
+    return [region for region in found if coverage(region, inside, extent) > 0]
 
 
 def _uncovered(found: Iterable[Region], rects: tuple[Rect, ...], extent: Extent) -> list[Region]:
