@@ -57,7 +57,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("7", "52179a0ccd3cd944")
+KNOWN = ("8", "52179a0ccd3cd944")
 
 
 def fingerprint() -> str:
