@@ -10,6 +10,7 @@ import torch
 from . import evaluate, fonts, sources
 from .deploy import Served
 from .export import Notes, export
+from .mine import mine
 from .network import Detector
 from .second import SecondPlan, train_verifier
 from .train import Plan, restore, start, train
@@ -63,8 +64,8 @@ def _train(options: argparse.Namespace) -> int:
         restore(state, options.resume)
     pictures = sources.load(options.data, fonts.fetch(options.out / "fonts"))
     train(state, plan, pictures, options.out)
-    second = SecondPlan(options.verifier_iterations)
-    train_verifier(state.averaged, pictures, state.hard, second, options.out)
+    mistakes = mine(Served(state.averaged), pictures)
+    train_verifier(state.averaged, pictures, mistakes, SecondPlan(options.verifier_iterations), options.out)
     return 0
 
 
