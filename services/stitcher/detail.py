@@ -30,6 +30,9 @@ _TURN = 3.0
 _COLOUR_TURN = 5.0
 """Standard deviations of colour's noise at which half of a difference from its blur is kept."""
 
+_COLOUR_SHARE = 0.35
+"""Of luma's noise, colour's is at most: JPEG leaves less of it. What is more is a picture's own."""
+
 _MOST = 16
 """Grey levels by which luma is changed at most: no halos."""
 
@@ -72,7 +75,8 @@ def manner(frame: Image, gain: float, strength: float) -> Manner | None:
     if not strength:
         return None
     found = noise(frame)
-    return Manner(_changes(gain * found.luma, strength), _colour_changes(gain * found.colour, strength))
+    colour = min(found.colour, _COLOUR_SHARE * found.luma)
+    return Manner(_changes(gain * found.luma, strength), _colour_changes(gain * colour, strength))
 
 
 def refine(target: Image, part: Image, how: Manner) -> None:
