@@ -10,6 +10,7 @@ from services.anonymizer import anonymize, merge, metadata, obfuscate, regions
 from services.stitcher import (
     carry,
     detail,
+    development,
     fill,
     finish,
     flow,
@@ -26,7 +27,8 @@ from services.stitcher import (
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
     anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED", "ACCEPTED"),
     carry: ("NEAREST", "SMALLEST", "LARGEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
-    detail: ("_CALMED", "_RAISED", "_TURN", "_MOST", "_LEAST_NOISE", "_TILE"),
+    detail: ("_CALMED", "_RAISED", "_TURN", "_COLOUR_TURN", "_COLOUR_SHARE", "_MOST", "_BLUR", "_COLOUR_BLUR", "_LEAST_NOISE", "_TILE"),
+    development: ("_ROWS", "_SOME", "_SPARE"),
     fill: ("_EAGER", "_TALLEST"),
     finish: ("_CONTRAST", "_SHADOWS", "_GATE", "_STRONGEST", "_OVERSHOOT"),
     flow: (
@@ -57,7 +59,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("8", "52179a0ccd3cd944")
+KNOWN = ("8", "bae9affd2630f70d")
 
 
 def fingerprint() -> str:
