@@ -39,6 +39,9 @@ _MOST = 16
 _BLUR, _RIM = (5, 5), 2
 _COLOUR_BLUR = (7, 7)
 _LEAST_NOISE = 0.3
+_LEAST_COLOUR_NOISE = 0.02
+"""Next to nothing: a frame without noise keeps its colours."""
+
 _TILE = 48
 
 _SIGN = np.uint8(128)
@@ -133,7 +136,7 @@ def _changes(sigma: float, strength: float) -> Image:
 def _colour_changes(sigma: float, strength: float) -> Image:
     """Return by how many `_FINER`ths of a grey level colour changes, 128 for nothing, by its residual modulo 256: uint8 [256]."""
     residual = _residuals() / _FINE
-    change = -residual / (1 + (residual / (_COLOUR_TURN * max(sigma, _LEAST_NOISE))) ** 2)
+    change = -residual / (1 + (residual / (_COLOUR_TURN * max(sigma, _LEAST_COLOUR_NOISE))) ** 2)
     return np.rint(128 + np.clip(_FINER * strength * change, -127, 127)).astype(np.uint8)
 
 

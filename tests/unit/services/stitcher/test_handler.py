@@ -303,7 +303,7 @@ async def test_what_is_in_a_frame_is_carried_to_where_the_levelled_panorama_show
     await handle(with_face.model_copy(update={"pose": LEANING}), _looking(ports, RectangleDetector()))
     (message,) = _sent(ports)
     image = jpeg.decode(blobs.objects[stitched_key(str(CAPTURE), LOOKING.recipe_id)]).astype(int)
-    rows, columns = (image[..., 0] - image[..., 1:].max(axis=-1) > 110).nonzero()
+    rows, columns = (image[..., 0] - image[..., 1:].max(axis=-1) > 150).nonzero()
     yaw, pitch = (columns + 0.5) / 512 * 360 - 180, 90 - (rows + 0.5) / 256 * 180
     assert (yaw.mean(), pitch.mean()) == pytest.approx((90, -10), abs=1)
     edges = np.array([(box.west, box.east, box.south, box.north) for box in message.carried])

@@ -99,7 +99,7 @@ def test_tone_and_sharpening_are_the_recipes(cache: Path) -> None:
     plain = _stitched(rig, cache).image
     toned = _stitched(rig, cache, recipe=RECIPE.model_copy(update={"tone": 1.0})).image
     expected = finish.toned(plain.astype(float), 1.0)
-    assert np.abs(toned - expected).max() <= 2.5
+    assert np.abs(toned - expected).max() <= 3
     sharp = _stitched(rig, cache, recipe=RECIPE.model_copy(update={"sharpen": 1.0})).image
     assert (sharp == finish.sharpened(plain, 1.0)).all()
 
