@@ -27,7 +27,10 @@ from services.stitcher import (
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
     anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED", "ACCEPTED"),
     carry: ("NEAREST", "SMALLEST", "LARGEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
-    detail: ("_CALMED", "_RAISED", "_TURN", "_COLOUR_TURN", "_COLOUR_SHARE", "_MOST", "_BLUR", "_COLOUR_BLUR", "_LEAST_NOISE", "_TILE"),
+    detail: (
+        "_CALMED", "_RAISED", "_TURN", "_COLOUR_TURN", "_COLOUR_SHARE", "_MOST", "_BLUR", "_COLOUR_BLUR", "_LEAST_NOISE",
+        "_LEAST_COLOUR_NOISE", "_TILE",
+    ),
     development: ("_ROWS", "_SOME", "_SPARE"),
     fill: ("_EAGER", "_TALLEST"),
     finish: ("_CONTRAST", "_SHADOWS", "_GATE", "_STRONGEST", "_OVERSHOOT"),
@@ -59,7 +62,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD",
     ),
 }  # fmt: skip
-KNOWN = ("8", "bae9affd2630f70d")
+KNOWN = ("8", "4a4f04285a3bd018")
 
 
 def fingerprint() -> str:
