@@ -45,12 +45,15 @@ as_on_a_bare_machine()
 room_for_open_files()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
     """Where several processes share the tests, let one of them have all that start servers, one after the other."""
     for item in items:
         if item.get_closest_marker("servers"):
-            item.add_marker(pytest.mark.xdist_group("servers"))
+            item.add_marker(
+                pytest.mark.xdist_group("servers")
+            )  # before xdist, which only a wrapper surely comes before, reads it
+    return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,7 @@ def _deface(folder: Path, pictures: list[Annotated], work: Path) -> float:
     python = work / "deface" / "bin" / "python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True, timeout=SECONDS, stdout=sys.stderr)
     before = os.times()
-    command = [python, "-c", _DEFACE, folder, work / "deface.jsonl", *(picture.image for picture in pictures)]
+    command = [str(python), "-c", _DEFACE, str(folder), str(work / "deface.jsonl"), *(picture.image for picture in pictures)]
     subprocess.run(command, check=True, timeout=SECONDS, stdout=sys.stderr)
     after = os.times()
     return after.children_user + after.children_system - before.children_user - before.children_system

@@ -78,7 +78,7 @@ def manner(frame: Image, gain: float, strength: float) -> Manner | None:
     if not strength:
         return None
     found = noise(frame)
-    colour = min(found.colour, _COLOUR_SHARE * found.luma)
+    colour = min(max(found.colour, _LEAST_NOISE), _COLOUR_SHARE * found.luma)
     return Manner(_changes(gain * found.luma, strength), _colour_changes(gain * colour, strength))
 
 

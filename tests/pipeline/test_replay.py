@@ -63,7 +63,7 @@ async def old(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) -> s
 
 async def test_a_drive_is_anonymised_anew_compared_flipped_and_rolled_back(pipeline: Pipeline, old: str, tmp_path: Path) -> None:
     file = tmp_path / "new.json"
-    file.write_text(json.dumps({"anonymize": {"margin": 0.3}}))
+    file.write_text(json.dumps({"anonymize": {"margin": 0.9}}))
     again = ("replay", "--stage", "anonymizer", "--drive", DRIVE, "--recipe", str(file), "--no-flip")
     *_, totals = await panoveil(*again)
     assert (totals["redone"], totals["skipped"], totals["failed"], totals["flipped"]) == (2, 0, 0, 0)
@@ -74,7 +74,7 @@ async def test_a_drive_is_anonymised_anew_compared_flipped_and_rolled_back(pipel
     assert [(rows[name]["published"], rows[name]["current"]) for name in (old, new)] == [(2, 2), (2, 0)]
 
     *_, totals = await panoveil("recipes", "diff", old[:8], new[:8], "--drive", DRIVE, "--pictures", str(tmp_path))
-    assert (totals["both"], totals["settings"]) == (2, {"margin": [0.2, 0.3]})
+    assert (totals["both"], totals["settings"]) == (2, {"margin": [0.2, 0.9]})
     assert totals["share"][1] > totals["share"][0] > 0
 
     assert await current(pipeline) == {old}

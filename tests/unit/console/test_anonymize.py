@@ -108,7 +108,7 @@ async def test_boxes_and_output_are_upright(folders: tuple[Path, Path, Path], or
 async def test_what_is_held_is_not_written(folders: tuple[Path, Path, Path]) -> None:
     source, target, report = folders
     (source / "a.jpg").write_bytes(jpeg.encode(photo(), 95))
-    counts = await anonymize_folder(source, target, report, Haunted(), RECIPE, lambda _: None)
+    counts = await anonymize_folder(source, target, report, Haunted(), scenes.HASTY, lambda _: None)
     assert counts.held == 1
     assert lines(report)[0]["outcome"] == "held:not_verified"
     assert not target.exists()
@@ -142,7 +142,7 @@ async def test_what_an_earlier_run_wrote_goes_when_the_picture_is_refused(
     if damage is not None:
         (source / "a.jpg").write_bytes(damage)
         (source / "b.png").write_bytes(damage)
-    await anonymize_folder(source, target, report, Haunted(), RECIPE, lambda _: None)
+    await anonymize_folder(source, target, report, Haunted(), scenes.HASTY, lambda _: None)
     assert [line["outcome"] for line in lines(report)] == [outcome] * 2
     assert list(target.iterdir()) == []
 

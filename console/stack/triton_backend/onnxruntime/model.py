@@ -101,7 +101,7 @@ class OpenVino:
         return [self._request.get_tensor(name).data for name in outputs]
 
 
-_ENGINES = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
+_ENGINES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
 
 
 class TritonPythonModel:

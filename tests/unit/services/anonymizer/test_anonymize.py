@@ -169,9 +169,9 @@ async def test_what_a_later_round_finds_in_pixels_that_did_not_change_was_no_fin
 
 
 async def test_a_picture_that_never_comes_clean_is_held() -> None:
-    result = await anonymize(scenes.street(512, 256), Haunted(), RECIPE, panorama=True)
+    result = await anonymize(scenes.street(512, 256), Haunted(), scenes.HASTY, panorama=True)
     assert isinstance(result, Held)
-    assert (result.reason, result.rounds) == (Reason.NOT_VERIFIED, RECIPE.verification_rounds)
+    assert (result.reason, result.rounds) == (Reason.NOT_VERIFIED, scenes.HASTY.verification_rounds)
 
 
 async def test_a_file_that_carries_more_than_it_may_is_held() -> None:

@@ -6,8 +6,10 @@ import pytest
 from prometheus_client import REGISTRY
 
 from panoveil.contracts.errors import Unavailable
+from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import Detector, RectangleDetector
 from services.anonymizer.handler import handle
+from tests.unit.services.anonymizer import scenes
 from tests.unit.services.anonymizer.test_anonymize import Down, Haunted
 from tests.unit.services.anonymizer.test_handler import World, panorama, stitched
 
@@ -24,9 +26,10 @@ def counts() -> dict[str, float]:
     return {name: REGISTRY.get_sample_value(*of) or 0.0 for name, of in NAMES.items()}
 
 
-async def grown(detector: Detector, deliveries: int = 1) -> dict[str, float]:
+async def grown(detector: Detector, deliveries: int = 1, recipe: AnonymizeRecipe = scenes.RECIPE) -> dict[str, float]:
     """What grew while a panorama was worked on, and by how much."""
     world, data, before = World(), panorama(), counts()
+    world.recipe = recipe
     await world.put(data)
     for _ in range(deliveries):
         await handle(stitched(data), world.ports(detector))
@@ -42,7 +45,7 @@ async def test_one_delivered_again_is_not_counted_again() -> None:
 
 
 async def test_what_is_held_is_no_publication() -> None:
-    assert await grown(Haunted()) == {"found": 1.0}
+    assert await grown(Haunted(), recipe=scenes.HASTY) == {"found": 1.0}
 
 
 @pytest.mark.parametrize("detector", [Down])

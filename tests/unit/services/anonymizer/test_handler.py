@@ -55,7 +55,7 @@ from tests.unit.services.anonymizer import scenes
 from tests.unit.services.anonymizer.test_anonymize import Blinded, Down, Haunted
 
 CAPTURE = CaptureId("fyn-2026", "car7-0601", "000001")
-RECIPE = scenes.RECIPE.model_copy(update={"stitch_recipe_id": "5f1c0a9be37d2468"})
+RECIPE, HASTY = (each.model_copy(update={"stitch_recipe_id": "5f1c0a9be37d2468"}) for each in (scenes.RECIPE, scenes.HASTY))
 PICTURES = (published_key, thumbnail_key, tiles_key)
 
 
@@ -83,10 +83,11 @@ class World:
 
     def __init__(self) -> None:
         self.blobs, self.ledger, self.streams = MemoryBlobs(), MemoryLedger(), MemoryStreams()
+        self.recipe = scenes.RECIPE
 
     def ports(self, detector: Detector) -> Ports:
         async def recipe() -> AnonymizeRecipe:
-            return scenes.RECIPE
+            return self.recipe
 
         return Ports(self.blobs, self.ledger, self.streams, detector, recipe)
 
@@ -247,15 +248,16 @@ async def test_the_audit_chain_says_what_was_done(world: World) -> None:
 
 async def test_the_audit_chain_says_why_something_is_held(world: World) -> None:
     data = panorama()
+    world.recipe = scenes.HASTY
     await world.put(data)
     await handle(stitched(data), world.ports(Haunted()))
     (entry,) = [entry async for entry in world.ledger.audit_chain(CAPTURE.drive_id)]
     body: dict[str, Any] = dict(entry.body)
     assert (body["kind"], body["reason"]) == ("hold", Reason.NOT_VERIFIED)
-    assert body["verification"]["rounds"] == RECIPE.verification_rounds
+    assert body["verification"]["rounds"] == HASTY.verification_rounds
     assert "still found" in body["verification"]["findings"]
     assert {region["kind"] for region in body["regions"]} >= {"face", "plate"}
-    assert body["withdrawn"] == [ref.key for ref in published_keys(str(CAPTURE), RECIPE.recipe_id)]
+    assert body["withdrawn"] == [ref.key for ref in published_keys(str(CAPTURE), HASTY.recipe_id)]
 
 
 async def test_the_audit_chain_does_not_say_who_was_where_when(world: World) -> None:
@@ -281,6 +283,7 @@ async def test_a_second_delivery_is_only_told_of_again(world: World) -> None:
 
 async def test_what_cannot_be_verified_is_held_and_not_written(world: World) -> None:
     data = panorama()
+    world.recipe = scenes.HASTY
     await world.put(data)
     await handle(stitched(data), world.ports(Haunted()))
     (message,) = world.sent()
@@ -490,9 +493,10 @@ async def test_the_json_of_another_pose_is_not_taken_up(world: World) -> None:
 @pytest.mark.parametrize("json_too", [False, True])
 async def test_a_redo_that_holds_leaves_nothing_published(world: World, json_too: bool) -> None:  # noqa: FBT001 - a parameter of the test
     data = panorama()
+    world.recipe = scenes.HASTY
     await crashed_without_json(world, data)
     if json_too:
-        await world.blobs.put(publication_key(str(CAPTURE), RECIPE.recipe_id), b"{}")
+        await world.blobs.put(publication_key(str(CAPTURE), HASTY.recipe_id), b"{}")
     await handle(stitched(data), world.ports(Haunted()))
     assert isinstance(world.sent()[0], PanoramaHeld)
     assert await world.published() == []
@@ -507,6 +511,7 @@ async def test_a_slower_worker_leaves_the_picture_of_the_faster_one(world: World
             return await super().detect(kind, images)
 
     data = panorama()
+    world.recipe = scenes.HASTY
     await world.put(data)
     await handle(stitched(data), world.ports(Overtaken()))
     first, second = world.sent()
