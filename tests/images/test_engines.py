@@ -1,5 +1,6 @@
 """What runs the models on a CPU: either engine answers alike, and refuses what a GPU's backend would refuse."""
 
+import asyncio
 import re
 import shutil
 from pathlib import Path
@@ -50,6 +51,21 @@ async def test_the_shipped_models_answer_alike_in_either_engine(tmp_path: Path) 
         assert len(one.boxes) == len(other.boxes) > 0
         np.testing.assert_allclose(one.boxes, other.boxes, atol=1.0)
         np.testing.assert_allclose(one.scores, other.scores, atol=0.05)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+async def test_requests_that_are_answered_together_get_each_its_own_answer(tmp_path: Path, engine: str) -> None:
+    chosen = f'parameters {{ key: "cpu_engine" value: {{ string_value: "{engine}" }} }}\n'
+    patient = "dynamic_batching { preferred_batch_size: [ 4 ] max_queue_delay_microseconds: 500000 }\n"
+    repository = standins.repository(tmp_path / "models", chosen + patient)
+    pictures = [np.roll(standins.golden().picture, 10 * number, axis=1)[None] for number in range(4)]
+    async with (
+        triton.running(repository, VENV, tmp_path / "state") as server,
+        TritonDetector(server.grpc_url, golden=standins.golden()) as detector,
+    ):
+        found = await asyncio.gather(*(detector.detect("face", picture) for picture in pictures))
+    left = [detections.boxes[0, 0] for (detections,) in found]
+    assert left == [40, 50, 60, 70]
 
 
 @pytest.mark.parametrize("engine", ENGINES)

@@ -98,7 +98,8 @@ class OpenVino:
     def run(self, feed: dict[str, Any], outputs: list[str]) -> list[Any]:
         """Return the outputs of that name, in that order."""
         self._request.infer(feed, share_inputs=True)
-        return [self._request.get_tensor(name).data for name in outputs]
+        # Copies: the next request of a batch is answered in the same memory, before this answer is sent.
+        return [self._request.get_tensor(name).data.copy() for name in outputs]
 
 
 _ENGINES: dict[str, type[OnnxRuntime] | type[OpenVino]] = {"onnxruntime": OnnxRuntime, "openvino": OpenVino}
