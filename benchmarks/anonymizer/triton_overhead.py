@@ -36,24 +36,14 @@ ENGINES = ("onnxruntime", "openvino")
 WAYS = (*ENGINES, "grpc", "shared_memory")
 _DIRECT = """
 import sys, time, json, numpy as np
-views = np.load(sys.argv[2])
-def onnxruntime(path):
-    import onnxruntime
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    return lambda view: session.run(["boxes", "scores"], {"image": view})
-def openvino(path):
-    import openvino
-    properties = {"PERFORMANCE_HINT": "LATENCY", "NUM_STREAMS": 1, "INFERENCE_NUM_THREADS": 1, "ENABLE_CPU_PINNING": False}
-    request = openvino.Core().compile_model(path, "CPU", properties).create_infer_request()
-    return lambda view: request.infer({"image": view}, share_inputs=True)
-models = [{"onnxruntime": onnxruntime, "openvino": openvino}[sys.argv[1]](path) for path in sys.argv[3:]]
+sys.path.insert(0, sys.argv[1])
+from cpu_engines import ENGINES
+views = np.load(sys.argv[3])
+models = [ENGINES[sys.argv[2]](path, 1) for path in sys.argv[4:]]
 def work():
     for model in models:
         for view in views:
-            model(view[None])
+            model.run({"image": view[None]}, ["boxes", "scores"])
 work()
 print("ready", flush=True)
 for line in sys.stdin:
@@ -150,7 +140,15 @@ class _Direct:
     def __init__(self, engine: str, views: Views, work: Path) -> None:
         np.save(work / "views.npy", views)
         weights: Sequence[str] = [str(MODELS / kind / "1" / "model.onnx") for kind in KINDS]
-        command = [str(TRITON_VENV / "bin" / "python"), "-c", _DIRECT, engine, str(work / "views.npy"), *weights]
+        command = [
+            str(TRITON_VENV / "bin" / "python"),
+            "-c",
+            _DIRECT,
+            str(triton.CPU_BACKEND),
+            engine,
+            str(work / "views.npy"),
+            *weights,
+        ]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def __enter__(self) -> Self:

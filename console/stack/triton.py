@@ -29,7 +29,9 @@ _SHM = Path("/dev/shm")  # noqa: S108 - Triton puts its regions there
 _ROOM = 256 << 20
 """Bytes: every service's requests under way, several times over, beside what Triton itself puts there."""
 _PREFIX = "panoveil-triton-"
-_HERE = Path(__file__).resolve().parent / "triton_backend"
+CPU_BACKEND = Path(__file__).resolve().parent / "triton_backend" / "onnxruntime"
+"""What serves models of the `onnxruntime` backend where there is no GPU."""
+
 _SETUP = "UV_PROJECT_ENVIRONMENT=.venv-triton uv sync --frozen --extra triton-cpu"
 _GLIBC = (2, 35)
 _ENGINES = ("onnxruntime", "openvino")
@@ -169,7 +171,7 @@ def _laid_out(probe: Mapping[str, Any], state: Path) -> Path:
     for source in (*(_server(probe) / "backends" / "python").iterdir(), _stub(probe)):
         # Copies: the server refuses a library that a link leads out of its directory.
         shutil.copy(source, python / source.name)
-    shutil.copytree(_HERE / "onnxruntime", backends / "onnxruntime")
+    shutil.copytree(CPU_BACKEND, backends / "onnxruntime")
     return backends
 
 
