@@ -56,8 +56,8 @@ CHROMIUM := command -v chromium chromium-browser google-chrome
 chromium: ## Install Debian's Chromium (as root) where no browser is; the viewer's tests then run that skip without one
 	@$(CHROMIUM) >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
 
-test: setup ## Run the whole suite, real servers included: those in one process, everything else in others beside it
-	$(RUN)/pytest --numprocesses auto --dist loadgroup $(ARGS)
+test: setup ## Run the whole suite, real servers included, on all cores: a file's tests in one process, in their order
+	$(RUN)/pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: setup lint types imports ## What to run before a commit: lint, types, imports, the tests without servers
 	$(RUN)/pytest -q -m "not servers" $(ARGS)

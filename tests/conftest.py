@@ -45,18 +45,6 @@ as_on_a_bare_machine()
 room_for_open_files()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Iterator[None]:
-    """Where several processes share the tests, let one of them have all that start servers, one after the other.
-
-    A wrapper, for only that surely comes before xdist reads the marks.
-    """
-    for item in items:
-        if item.get_closest_marker("servers"):
-            item.add_marker(pytest.mark.xdist_group("servers"))
-    return (yield)
-
-
 @pytest.fixture(scope="session")
 def credentials() -> Iterator[None]:
     """Give every AWS client, the JVM's included, keys that open nothing."""

@@ -118,6 +118,10 @@ async def test_a_stitched_panorama_that_expired_is_named_and_made_anew(pipeline:
 
 
 async def test_a_part_of_the_past_is_replayed_from_the_stream(pipeline: Pipeline, old: str, tmp_path: Path) -> None:
+    file = tmp_path / "stitch.json"  # one of the two is current as stitched anew, which the stream knows nothing of
+    file.write_text(json.dumps({"stitch": {"jpeg_quality": 60}}))
+    *_, totals = await panoveil("replay", "--stage", "stitcher", "--capture", f"{DRIVE}/000000", "--recipe", str(file))
+    assert totals["flipped"] == 1
     file = tmp_path / "new.json"
     file.write_text(json.dumps({"anonymize": {"margin": 0.35}}))
     stage = ("replay", "--stage", "anonymizer", "--recipe", str(file), "--no-flip")
