@@ -20,7 +20,7 @@ from services.anonymizer.merge import merged
 from services.anonymizer.metadata import described, scan
 from services.anonymizer.obfuscate import share
 from services.anonymizer.original import Original
-from services.anonymizer.regions import Extent, Rect, Region, coverage, from_mark, grown, mask, within
+from services.anonymizer.regions import Extent, Rect, Region, coverage, enclosing, from_mark, grown, mask, within
 
 Picture = NDArray[np.uint8]
 
@@ -218,7 +218,8 @@ class Verification:
 
     The first of them is the independent second look: all views of the second plan. Every later one only checks what hiding the last
     finds did to their neighbourhood, for every place has had its two looks: it looks where pixels have changed, and what it finds counts
-    if it holds such pixels. The same pixels were no find a round before; what else a view of other edges makes of them is chance.
+    if it holds such pixels. The same pixels were no find a round before; what else a view of other edges, or a patch beside them, makes of
+    them is chance.
     """
 
     extent: Extent
@@ -235,7 +236,7 @@ class Verification:
             views = looking_at(views, [(rect.x0, rect.y0, rect.x1, rect.y1) for rect in changed])
         found = await look(picture, views, self.detector, self.recipe, panorama=self.extent.wraps)
         if changed is not None:
-            found = await asyncio.to_thread(_touching, found, changed, self.extent)
+            found = [region for region in found if self._differs(picture, enclosing(region, self.extent))]
         self.last = picture
         uncovered = await asyncio.to_thread(_uncovered, found, rects, self.extent)
         return _unaccepted(uncovered, self.recipe, self.extent)
@@ -258,12 +259,6 @@ class Verification:
 def _decoded(data: bytes) -> Picture:
     with telemetry.measured(SERVICE, "decode"):
         return jpeg.decode(data)
-
-
-def _touching(found: Iterable[Region], rects: tuple[Rect, ...], extent: Extent) -> list[Region]:
-    """Return the detections that share pixels with any of the rectangles."""
-    inside = mask(rects, extent)
-    return [region for region in found if coverage(region, inside, extent) > 0]
 
 
 def _uncovered(found: Iterable[Region], rects: tuple[Rect, ...], extent: Extent) -> list[Region]:

@@ -139,11 +139,15 @@ def mask(rects: tuple[Rect, ...], extent: Extent) -> NDArray[np.bool_]:
     return covered
 
 
+def enclosing(region: Region, extent: Extent) -> Rect:
+    """Return the whole pixels of the picture that a region touches."""
+    inside = fitted(region, extent)
+    return Rect(math.floor(inside.x0), math.floor(inside.y0), math.ceil(inside.x1), math.ceil(inside.y1))
+
+
 def coverage(region: Region, covered: NDArray[np.bool_], extent: Extent) -> float:
     """Return the share of a region's pixels that the mask covers; 1 for a region without a pixel."""
-    inside = fitted(region, extent)
-    rect = Rect(math.floor(inside.x0), math.floor(inside.y0), math.ceil(inside.x1), math.ceil(inside.y1))
-    pieces = [covered[piece] for piece in rect.pieces(extent.width)]
+    pieces = [covered[piece] for piece in enclosing(region, extent).pieces(extent.width)]
     pixels = sum(piece.size for piece in pieces)
     return sum(int(piece.sum()) for piece in pieces) / pixels if pixels else 1.0
 

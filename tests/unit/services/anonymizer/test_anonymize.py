@@ -10,8 +10,8 @@ from panoveil.detection import KINDS, Detections, Images, Kind, RectangleDetecto
 from panoveil.detection.views import flat_plan
 from panoveil.pixels import jpeg
 from services.anonymizer import metadata
-from services.anonymizer.anonymize import Anonymized, Description, Held, anonymize, possible
-from services.anonymizer.regions import Extent, Region, mask
+from services.anonymizer.anonymize import Anonymized, Description, Held, Verification, anonymize, possible
+from services.anonymizer.regions import Extent, Rect, Region, mask
 from tests.unit.services.anonymizer import scenes
 
 RECIPE = scenes.RECIPE
@@ -166,6 +166,18 @@ async def test_what_a_later_round_finds_in_pixels_that_did_not_change_was_no_fin
     assert result.rounds == 2
     early = await anonymize(picture, Wavering(first, wavers=first), RECIPE, panorama=False)
     assert len(early.regions) > len(result.regions)
+
+
+@pytest.mark.parametrize(("left", "is_a_find"), [(144, False), (112, True)])
+async def test_what_lies_beside_pixels_that_changed_holds_none_of_them(left: int, *, is_a_find: bool) -> None:
+    picture = scenes.street(320, 240)
+    scenes.paint(picture, scenes.FACE, 96, 96, 32, 32)
+    verification = Verification(Extent(320, 240, wraps=False), Forgetful(looks_at(320, 240, second=True)), RECIPE)
+    assert await verification.left_in(jpeg.encode(picture, 90), ()) == []
+    patched = picture.copy()
+    patched[112:128, left : left + 16] = 128
+    found = await verification.left_in(jpeg.encode(patched, 90), (Rect(left, 112, left + 16, 128),))
+    assert bool(found) is is_a_find
 
 
 async def test_a_picture_that_never_comes_clean_is_held() -> None:
