@@ -73,6 +73,7 @@ async def watched(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) 
     drive = photographed(folder)
     await import_rig(drive.folder, pipeline.world)
     async with archivist(pipeline.stack) as stack, beside.observed(stack, ports) as server:
+        await one_before(pipeline, server, folder)
         began = time.time()
         agent = start_agent(pipeline, drive, ports, folder)
         try:
@@ -83,6 +84,14 @@ async def watched(pipeline: Pipeline, tmp_path_factory: pytest.TempPathFactory) 
         finally:
             await asyncio.to_thread(agent.stop, 5.0)
         yield Watched(server, Span(began, time.time(), RATE), ports, pipeline)
+
+
+async def one_before(pipeline: Pipeline, server: Prometheus, folder: Path) -> None:
+    """Let another drive's capture pass and be scraped: what a series starts with is no increase, and a rig's series starts with it."""
+    photograph(Street(6, 1, WIDTH), demo_rig(WIDTH), folder / "before", SURVEY, "d0", 1, seed=6)
+    await pipeline.upload(existing_drive(folder / "before", WIDTH))
+    await pipeline.until_ended(f"{SURVEY}/d0", ["000000"])
+    await scraped(pipeline, server, time.time())
 
 
 @contextlib.asynccontextmanager
