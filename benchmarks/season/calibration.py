@@ -19,6 +19,7 @@ from panoveil.contracts.messages import FrameEntry
 from panoveil.detection.views import panorama_plan
 from panoveil.pixels import jpeg
 from panoveil.pixels.process import prepare
+from panoveil.pixels.shrinking import Shrinking
 from services.ingest.validate import check_frame
 
 WIDTH = 8192
@@ -59,8 +60,9 @@ def _anonymizer(panorama: bytes, width: int, rounds: int) -> float:
     views = [view for second in (False, True) for view in panorama_plan(width, "standard", second=second)]
 
     def sample() -> None:
+        shown = Shrinking(picture)
         for view in views:
-            np.asarray(view.sample(picture))
+            np.asarray(view.sample(shown))
 
     return statistics.median(steps) + _median(sample, rounds)
 

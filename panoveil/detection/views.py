@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from panoveil.pixels import equirect
+from panoveil.pixels.shrinking import Shrinking
 
 Picture = NDArray[np.uint8]
 Boxes = NDArray[np.float32]
@@ -48,7 +49,7 @@ class View(Protocol):
         """Pixels of the view."""
         ...
 
-    def sample(self, picture: Picture) -> Picture:
+    def sample(self, picture: Shrinking) -> Picture:
         """Return what the view shows of the picture: uint8 [height, width, 3] RGB."""
         ...
 
@@ -84,14 +85,25 @@ class Crop:
     picture_height: int
     wraps: bool
 
-    def sample(self, picture: Picture) -> Picture:
+    def sample(self, picture: Shrinking) -> Picture:
         """Resample: bilinear upwards, area average downwards."""
-        right, bottom = self.x + math.ceil(self.width / self.scale), self.y + math.ceil(self.height / self.scale)
-        source = _cut(picture, self.x, self.y, right, bottom, wraps=self.wraps)
-        if self.scale != 1:
-            how = cv2.INTER_AREA if self.scale < 1 else cv2.INTER_LINEAR
-            source = cast("Picture", cv2.resize(source, None, fx=self.scale, fy=self.scale, interpolation=how))
+        factor = self._factor()
+        scale, left, top = self.scale * factor, self.x // factor, self.y // factor
+        right, bottom = left + math.ceil(self.width / scale), top + math.ceil(self.height / scale)
+        source = _cut(picture.by(factor), left, top, right, bottom, wraps=self.wraps)
+        if scale != 1:
+            how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            source = cast("Picture", cv2.resize(source, None, fx=scale, fy=scale, interpolation=how))
         return _fitted(source, self.width, self.height)
+
+    def _factor(self) -> int:
+        """By what the picture may be shrunk beforehand: the view is no finer than that, and begins where a pixel of it begins."""
+        factor = 1
+        while self.scale * factor * 2 <= 1 and not any(
+            side % (factor * 2) for side in (self.x, self.y, self.picture_width, self.picture_height)
+        ):
+            factor *= 2
+        return factor
 
     def around(self, box: Box) -> "Crop | None":
         """Return the part of this view that shows a box of the picture and 96 view pixels round it; None where it shows none of it."""
@@ -163,24 +175,17 @@ class Rectilinear:
         points = np.stack([right / depth * self.focal + self.width / 2, down / depth * self.focal + self.height / 2], axis=-1)
         return points.astype(np.float32), ahead_of_us
 
-    def sample(self, picture: Picture) -> Picture:
-        """Resample bilinearly; where the view is coarser than the picture, from the rows it shows, shrunk beforehand."""
-        factor = max(1, math.floor(self.picture_width / (2 * math.pi) / self.focal + 0.01))
-        top, bottom = self._rows(factor)
-        shrunk = _shrunk(picture[top:bottom], factor)
+    def sample(self, picture: Shrinking) -> Picture:
+        """Resample bilinearly; where the view is coarser than the picture, from that shrunk beforehand."""
+        shrunk = picture.by(max(1, math.floor(self.picture_width / (2 * math.pi) / self.focal + 0.01)))
+        height, width = shrunk.shape[:2]
         yaw, pitch = equirect.to_angles(self.rays(np.arange(self.width)[None, :] + 0.5, np.arange(self.height)[:, None] + 0.5))
-        x = (yaw / (2 * np.pi) + 0.5) * shrunk.shape[1] - 0.5
-        row = (0.5 - pitch / np.pi) * (self.picture_width // 2)
-        y = (row - top) / (bottom - top) * shrunk.shape[0] - 0.5
+        x = (yaw / (2 * np.pi) + 0.5) * width - 0.5
+        y = (0.5 - pitch / np.pi) * height - 0.5
+        top, bottom = max(0, math.floor(y.min()) - 1), min(height, math.ceil(y.max()) + 2)
         # One column more on either side, so that the last pixel blends into the first.
-        columns = cv2.copyMakeBorder(shrunk, 0, 0, 1, 1, cv2.BORDER_WRAP)
-        return cast("Picture", cv2.remap(columns, x + 1, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
-
-    def _rows(self, factor: int) -> tuple[int, int]:
-        """First and last row of the picture that the view shows, widened to multiples of `factor` and by a few more."""
-        _, y0, _, y1 = footprint(self)
-        height = self.picture_width // 2
-        return max(0, math.floor(y0 / factor) - 2) * factor, min(height, (math.ceil(y1 / factor) + 2) * factor)
+        columns = cv2.copyMakeBorder(shrunk[top:bottom], 0, 0, 1, 1, cv2.BORDER_WRAP)
+        return cast("Picture", cv2.remap(columns, x + 1, y - top, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
 
     def locate(self, boxes: Boxes) -> Boxes:
         """Enclose the outline of every box in yaw and pitch; a box that holds a pole spans all columns up to it."""
@@ -221,13 +226,6 @@ def normalised(boxes: Boxes, width: int) -> Boxes:
     """Move boxes [n, 4] of a panorama by whole turns until x0 lies in [0, W)."""
     shift = np.floor(boxes[:, :1] / width) * width
     return np.asarray(boxes - shift * np.array([1, 0, 1, 0]), np.float32)
-
-
-def _shrunk(picture: Picture, factor: int) -> Picture:
-    if factor == 1:
-        return picture
-    size = (picture.shape[1] // factor, max(1, picture.shape[0] // factor))
-    return cast("Picture", cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
 
 
 def _cut(picture: Picture, left: int, top: int, right: int, bottom: int, *, wraps: bool) -> Picture:

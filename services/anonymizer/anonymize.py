@@ -16,6 +16,7 @@ from panoveil.contracts.recipe import AnonymizeRecipe
 from panoveil.detection import KINDS, Detector, Kind
 from panoveil.detection.views import View, flat_plan, looking_at, panorama_plan
 from panoveil.pixels import jpeg
+from panoveil.pixels.shrinking import Shrinking
 from services.anonymizer.merge import merged
 from services.anonymizer.metadata import described, scan
 from services.anonymizer.obfuscate import share
@@ -142,11 +143,11 @@ async def look(
     picture: Picture, views: Sequence[View], detector: Detector, recipe: AnonymizeRecipe, *, panorama: bool
 ) -> list[Region]:
     """Return everything that scores above its model's threshold in any of the views, in the picture's coordinates."""
-    slots = asyncio.Semaphore(VIEWS_AT_ONCE)
+    slots, shown = asyncio.Semaphore(VIEWS_AT_ONCE), Shrinking(picture)
 
     async def through(view: View) -> list[Region]:
         async with slots:
-            return await _look_through(view, picture, detector, recipe)
+            return await _look_through(view, shown, detector, recipe)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -157,7 +158,7 @@ async def look(
     return [region for task in tasks for region in task.result() if possible(region, extent)]
 
 
-async def _look_through(view: View, picture: Picture, detector: Detector, recipe: AnonymizeRecipe) -> list[Region]:
+async def _look_through(view: View, picture: Shrinking, detector: Detector, recipe: AnonymizeRecipe) -> list[Region]:
     shown = await asyncio.to_thread(_sampled, view, picture)
     found: list[Region] = []
     for kind in KINDS:
@@ -194,7 +195,7 @@ def possible(region: Region, extent: Extent) -> bool:
     return math.hypot(region.x1 - region.x0, region.y1 - region.y0) <= LARGEST_PLATE / 360 * extent.width
 
 
-def _sampled(view: View, picture: Picture) -> Picture:
+def _sampled(view: View, picture: Shrinking) -> Picture:
     with telemetry.measured(SERVICE, "sample"):
         return view.sample(picture)
 

@@ -13,6 +13,7 @@ from panoveil.contracts.messages import CarriedBox
 from panoveil.contracts.recipe import SecondSource
 from panoveil.detection import KINDS, Detector, Kind
 from panoveil.detection.views import Crop
+from panoveil.pixels.shrinking import Shrinking
 from services.stitcher.carry import Box, Drawing, Span, carried, possible
 from services.stitcher.level import Turn
 
@@ -76,7 +77,7 @@ async def _look_through(view: Crop, frame: Image, lens: int, source: SecondSourc
 
 def _sampled(view: Crop, frame: Image) -> Image:
     with telemetry.measured(SERVICE, "sample"):
-        return view.sample(frame)
+        return view.sample(Shrinking(frame))
 
 
 def _carried(finds: Sequence[Find], drawing: Drawing, turn: Turn | None) -> tuple[CarriedBox, ...]:

@@ -1,6 +1,7 @@
 import math
 from typing import cast
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from panoveil.detection.views import (
     south,
 )
 from panoveil.pixels import equirect
+from panoveil.pixels.shrinking import Shrinking
 from tests.unit.services.anonymizer import scenes
 
 WIDTH = 2048
@@ -163,7 +165,7 @@ def test_a_crop_shows_what_it_locates_also_across_the_edge(scale: float) -> None
     picture = scenes.street(WIDTH, WIDTH // 2)
     scenes.paint(picture, scenes.FACE, WIDTH - 16, 460, 48, 32)
     view = Crop(WIDTH - 128, 400, 512, 256, scale, WIDTH, WIDTH // 2, wraps=True)
-    shown = view.sample(picture)
+    shown = view.sample(Shrinking(picture))
     red = np.argwhere((shown[..., 0] > 200) & (shown[..., 1] < 60))
     (top, left), (bottom, right) = red.min(axis=0), red.max(axis=0) + 1
     (box,) = view.locate(np.array([[left, top, right, bottom]], np.float32))
@@ -171,9 +173,20 @@ def test_a_crop_shows_what_it_locates_also_across_the_edge(scale: float) -> None
     assert np.abs(box - (WIDTH - 16, 460, WIDTH + 32, 492)).max() <= max(1.0, 1 / scale)
 
 
+@pytest.mark.parametrize(("x", "scale"), [(0, 0.5), (8, 0.25), (8, 0.3), (7, 0.25), (8, 0.75)])
+def test_a_coarse_crop_shows_averages_wherever_it_begins(x: int, scale: float) -> None:
+    picture = scenes.street(256, 128)
+    view = Crop(x, 16, 64, 32, scale, 256, 128, wraps=True)
+    right, bottom = x + math.ceil(64 / scale), 16 + math.ceil(32 / scale)
+    part = np.concatenate([picture, picture], axis=1)[16:bottom, x:right]
+    direct = cv2.resize(part, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:32, :64].astype(int)
+    shown = view.sample(Shrinking(picture))[: direct.shape[0], : direct.shape[1]].astype(int)
+    assert np.abs(shown - direct).max() <= 2
+
+
 def test_a_crop_beyond_the_edge_of_a_photo_is_grey_and_its_boxes_are_cut_off() -> None:
     view = Crop(0, 0, 128, 128, 1.0, 100, 80, wraps=False)
-    shown = view.sample(np.zeros((80, 100, 3), np.uint8))
+    shown = view.sample(Shrinking(np.zeros((80, 100, 3), np.uint8)))
     assert (shown[80:] == 114).all()
     assert (shown[:80, :100] == 0).all()
     assert view.locate(np.array([[90, 70, 128, 128]], np.float32)).tolist() == [[90, 70, 100, 80]]
@@ -213,7 +226,7 @@ def test_a_rectilinear_view_shows_what_it_locates(focal: float) -> None:
     picture = scenes.street(WIDTH, WIDTH // 2)
     scenes.paint(picture, scenes.FACE, WIDTH - 20, 780, 60, 40)
     view = Rectilinear(math.pi, -0.9, 480, 480, focal, WIDTH)
-    shown = view.sample(picture)
+    shown = view.sample(Shrinking(picture))
     red = np.argwhere((shown[..., 0] > 180) & (shown[..., 1] < 80))
     (top, left), (bottom, right) = red.min(axis=0), red.max(axis=0) + 1
     x0, y0, x1, y1 = view.locate(np.array([[left, top, right, bottom]], np.float32))[0]
