@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from .arrays import NO_BOXES, Boxes, Pixels, Scene, areas, stack
+from .badges import pin
 from .clutter import scatter
 from .degrade import degrade, without_cast
 from .plates import random_plate
@@ -21,6 +22,7 @@ TOO_HIDDEN = 0.45
 UPSAMPLED = 0.32
 SLANTED, STEEPEST = 0.35, 0.5
 CLUTTERED = 0.2
+BADGED = 0.3
 CALM = 0.75
 
 
@@ -54,6 +56,8 @@ def random_scene(rng: np.random.Generator, kitchen: Kitchen) -> Scene:
     side = SIDE // 2 if rng.random() < UPSAMPLED else SIDE
     raw = RECIPES[int(rng.choice(len(RECIPES), p=SHARES))](rng, kitchen, side)
     scene = _sorted(_slanted(rng, raw, side) if rng.random() < SLANTED else raw, side)
+    if rng.random() < BADGED:
+        pin(rng, scene.image, kitchen.fonts, scene.plates, stack(scene.plates, scene.unknown))
     if rng.random() < CLUTTERED:
         scatter(rng, scene.image, kitchen.fonts, 2, stack(scene.plates, scene.unknown))
     image = degrade(rng, scene.image)
