@@ -32,6 +32,10 @@ MULTIPLE = 32
 RIM = 96
 """View pixels round a box that are looked at once more when the box has changed."""
 
+SIZES = (256, 384, 512, 768, 1024, 1536)
+"""Sides of the views that are looked at once more, in pixels: an engine prepares itself for every size it has not seen, which takes longer
+than what few pixels more take."""
+
 GREY = (114, 114, 114)
 """What lies beyond the edge of a flat picture."""
 
@@ -115,10 +119,10 @@ class Crop:
         rows = _within((y0 - self.y) * self.scale, (y1 - self.y) * self.scale, self.height)
         if columns is None or rows is None:
             return None
-        x, y = self.x + math.floor(columns[0] / self.scale), self.y + math.floor(rows[0] / self.scale)
+        (across, width), (down, height) = (_part(*side, self.scale) for side in ((*columns, self.width), (*rows, self.height)))
+        x, y = self.x + math.floor(across / self.scale), self.y + math.floor(down / self.scale)
         x = x % self.picture_width if self.wraps else x
-        width, height = (_multiple(high - low + self.scale) for low, high in (columns, rows))
-        return replace(self, x=x, y=y, width=min(width, self.width), height=min(height, self.height))
+        return replace(self, x=x, y=y, width=width, height=height)
 
     def locate(self, boxes: Boxes) -> Boxes:
         """Scale and shift; the part beyond a flat picture's edge is cut off."""
@@ -135,6 +139,12 @@ def _within(low: float, high: float, length: int) -> tuple[float, float] | None:
     if high <= 0 or low >= length:
         return None
     return max(low - RIM, 0.0), min(high + RIM, float(length))
+
+
+def _part(low: float, high: float, length: int, scale: float) -> tuple[float, int]:
+    """Return where a part of one side begins that holds the stretch, and its length: one of few, and all of the side at most."""
+    size = min(next((size for size in SIZES if size >= high - low + scale), length), length)
+    return max(0.0, min(low, length - size)), size
 
 
 @dataclass(frozen=True, slots=True)

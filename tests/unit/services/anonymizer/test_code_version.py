@@ -59,10 +59,10 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
     regions: ("LEAST_MARGIN",),
     views: (
         "MULTIPLE", "RIM", "GREY", "REACH", "TILE", "LIMIT", "_FIRST", "_SECOND", "_GRAZING", "_DROP", "_PLATE", "_TALL", "_RING",
-        "_RING_PITCH", "_RING_FIELD",
+        "_RING_PITCH", "_RING_FIELD", "SIZES",
     ),
 }  # fmt: skip
-KNOWN = ("8", "4a4f04285a3bd018")
+KNOWN = ("9", "8606e4eb28c9af59")
 
 
 def fingerprint() -> str:
