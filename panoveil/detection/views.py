@@ -187,12 +187,12 @@ class Rectilinear:
 
     def sample(self, picture: Shrinking) -> Picture:
         """Resample bilinearly; where the view is coarser than the picture, from that shrunk beforehand."""
-        shrunk = picture.by(max(1, math.floor(self.picture_width / (2 * math.pi) / self.focal + 0.01)))
-        height, width = shrunk.shape[:2]
+        factor = max(1, math.floor(self.picture_width / (2 * math.pi) / self.focal + 0.01))
+        shrunk, width = picture.by(factor), self.picture_width / factor
         yaw, pitch = equirect.to_angles(self.rays(np.arange(self.width)[None, :] + 0.5, np.arange(self.height)[:, None] + 0.5))
         x = (yaw / (2 * np.pi) + 0.5) * width - 0.5
-        y = (0.5 - pitch / np.pi) * height - 0.5
-        top, bottom = max(0, math.floor(y.min()) - 1), min(height, math.ceil(y.max()) + 2)
+        y = (0.5 - pitch / np.pi) * width / 2 - 0.5
+        top, bottom = max(0, math.floor(y.min()) - 1), math.ceil(y.max()) + 2
         # One column more on either side, so that the last pixel blends into the first.
         columns = cv2.copyMakeBorder(shrunk[top:bottom], 0, 0, 1, 1, cv2.BORDER_WRAP)
         return cast("Picture", cv2.remap(columns, x + 1, y - top, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))

@@ -19,7 +19,10 @@ class Shrinking:
         self._making = threading.Lock()
 
     def by(self, factor: int) -> Picture:
-        """Return the picture uint8 [H // factor, W // factor, 3], averaged over squares of factor x factor pixels."""
+        """Return the picture uint8 [H // factor, W // factor, 3], averaged over squares of factor x factor pixels.
+
+        What is left over at the right and at the bottom is in no square: pixel (x, y) begins at (x, y) x factor, whatever the size.
+        """
         with self._making:
             return self._by(factor)
 
@@ -30,8 +33,8 @@ class Shrinking:
 
 
 def _halved(picture: Picture) -> Picture:
-    size = (max(1, picture.shape[1] // 2), max(1, picture.shape[0] // 2))
-    return cast("Picture", cv2.resize(picture, size, interpolation=cv2.INTER_AREA))
+    height, width = picture.shape[0] // 2, picture.shape[1] // 2
+    return cast("Picture", cv2.resize(picture[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA))
 
 
 def _averaged(picture: Picture, odd: int) -> Picture:

@@ -49,11 +49,11 @@ async def look(
     `Unavailable` where the detector gives no valid answer, or may have been another or blind while it was asked.
     """
     before = detector.interruptions
-    slots = asyncio.Semaphore(VIEWS_AT_ONCE)
+    slots, shown = asyncio.Semaphore(VIEWS_AT_ONCE), [Shrinking(frame) for frame in frames]
 
     async def through(lens: int, view: Crop) -> list[Find]:
         async with slots:
-            return await _look_through(view, frames[lens], lens, source, detector)
+            return await _look_through(view, shown[lens], lens, source, detector)
 
     try:
         async with asyncio.TaskGroup() as group:
@@ -64,7 +64,7 @@ async def look(
     return await asyncio.to_thread(_carried, [find for task in tasks for find in task.result()], drawing, turn)
 
 
-async def _look_through(view: Crop, frame: Image, lens: int, source: SecondSource, detector: Detector) -> list[Find]:
+async def _look_through(view: Crop, frame: Shrinking, lens: int, source: SecondSource, detector: Detector) -> list[Find]:
     shown = await asyncio.to_thread(_sampled, view, frame)
     found: list[Find] = []
     for kind in KINDS:
@@ -75,9 +75,9 @@ async def _look_through(view: Crop, frame: Image, lens: int, source: SecondSourc
     return found
 
 
-def _sampled(view: Crop, frame: Image) -> Image:
+def _sampled(view: Crop, frame: Shrinking) -> Image:
     with telemetry.measured(SERVICE, "sample"):
-        return view.sample(Shrinking(frame))
+        return view.sample(frame)
 
 
 def _carried(finds: Sequence[Find], drawing: Drawing, turn: Turn | None) -> tuple[CarriedBox, ...]:

@@ -5,8 +5,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from .arrays import Boxes, Colour, Floats, Pixels, grow, stack, touches
-from .plates import LETTERS, stamp
+from .arrays import Boxes, Colour, Floats, Pixels, grow, touches
+from .plates import random_word, stamp
 
 FINER = 3
 """Badges are painted at this multiple of the picture's size and averaged down."""
@@ -25,7 +25,7 @@ def pin(rng: np.random.Generator, image: Pixels, fonts: list[Path], plates: Boxe
         half = (height * aspect / 2, height / 2)
         box = np.array([[x - half[0], y - half[1], x + half[0], y + half[1]]], np.float32)
         inside = box.min() >= 0 and box.max() <= image.shape[0] - 1
-        if inside and not touches(grow(box, 0.1), stack(keep_off)).any():
+        if inside and not touches(grow(box, 0.1), keep_off).any():
             _paint(rng, image, fonts, box[0].astype(int), word=word)
 
 
@@ -69,7 +69,7 @@ def _metal(rng: np.random.Generator, part: Pixels) -> Colour:
 def _letter(rng: np.random.Generator, large: Pixels, font: Path, metal: Colour) -> None:
     """Write a name or a model, with its shadow."""
     height, width = large.shape[:2]
-    name = "".join(LETTERS[int(i)] for i in rng.integers(len(LETTERS), size=int(rng.integers(2, 8))))
+    name = random_word(rng, 2, 8)
     text = str(rng.choice(MODELS)) if rng.random() < 0.4 else name.title() if rng.random() < 0.3 else name
     shade = tuple(int(c * 0.4) for c in large.reshape(-1, 3).mean(axis=0))
     edge = max(1, height // 14)
@@ -86,8 +86,7 @@ def _emblem(rng: np.random.Generator, large: Pixels, font: Path, metal: Colour) 
     filling = FILLINGS[int(rng.integers(len(FILLINGS)))]
     cv2.ellipse(large, centre, inner, 0, 0, 360, filling, -1, cv2.LINE_AA)
     if rng.random() < 0.5:
-        text = "".join(LETTERS[int(i)] for i in rng.integers(len(LETTERS), size=int(rng.integers(1, 5))))
-        stamp(large, text, font, metal, (width // 5, height // 4, width - width // 5, height - height // 4))
+        stamp(large, random_word(rng, 1, 5), font, metal, (width // 5, height // 4, width - width // 5, height - height // 4))
         return
     for _ in range(int(rng.integers(1, 4))):
         ends = [(int(v[0] * width), int(v[1] * height)) for v in rng.uniform(0.2, 0.8, (2, 2))]

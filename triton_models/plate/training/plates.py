@@ -59,6 +59,11 @@ def _text(rng: np.random.Generator, style: Style) -> str:
     return "".join(swap[sign][place] if sign in swap else sign for place, sign in enumerate(pattern))
 
 
+def random_word(rng: np.random.Generator, least: int, most: int) -> str:
+    """Return capitals, at least `least` and fewer than `most`."""
+    return "".join(LETTERS[int(i)] for i in rng.integers(len(LETTERS), size=int(rng.integers(least, most))))
+
+
 def _border(plate: Pixels, style: Style) -> None:
     if style.border is not None:
         height, width = plate.shape[:2]
@@ -147,7 +152,7 @@ def _frame(rng: np.random.Generator, plate: Pixels, font: Path) -> None:
     plate[:top] = plate[height - bottom :] = paint
     plate[:, :edge] = plate[:, width - edge :] = paint
     if bottom > 0.1 * height:
-        word = "".join(LETTERS[int(i)] for i in rng.integers(len(LETTERS), size=int(rng.integers(5, 12))))
+        word = random_word(rng, 5, 12)
         ink = (20, 20, 22) if sum(paint) > 380 else (225, 225, 220)
         stamp(plate, word, font, ink, (width // 6, height - bottom + 2, 5 * width // 6, height - 2))
 

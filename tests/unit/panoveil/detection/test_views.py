@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from panoveil.detection.views import (
     REACH,
+    SIZES,
     Crop,
     PlanName,
     Rectilinear,
@@ -149,6 +150,14 @@ def test_a_closer_look_shows_a_box_at_every_scale_of_the_plan_and_costs_no_more(
     closer = looking_at(whole, [box])
     assert {fineness(view) for view in whole if shows(view, box)} <= {fineness(view) for view in closer if shows(view, box)}
     assert megapixels(closer) <= megapixels(whole)
+
+
+@given(name=names, x=st.floats(0, WIDTH - 1), y=st.floats(0, WIDTH // 2 - 41), size=st.floats(4, 400))
+def test_a_closer_look_comes_in_few_sizes(name: PlanName, x: float, y: float, size: float) -> None:
+    whole = panorama_plan(WIDTH, name, second=True)
+    known = {*SIZES, *(view.width for view in whole), *(view.height for view in whole)}
+    for view in looking_at(whole, [(x, y, x + size, min(y + size, WIDTH / 2))]):
+        assert {view.width, view.height} <= known
 
 
 def test_a_closer_look_at_a_small_box_costs_little() -> None:
