@@ -45,6 +45,14 @@ as_on_a_bare_machine()
 room_for_open_files()
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_pipeline_of_somebody_elses(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep commands that run in this process from a pipeline that runs in this checkout: a developer's, or another test process's."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("console.stack.stack.ENVIRONMENT_FILE", tmp_path_factory.mktemp("stack") / "stack.env")
+        yield
+
+
 @pytest.fixture(scope="session")
 def credentials() -> Iterator[None]:
     """Give every AWS client, the JVM's included, keys that open nothing."""
