@@ -12,6 +12,7 @@ crops of it serve; above and below, rectilinear views look upright, since detect
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, Protocol, cast
 
 import cv2
@@ -91,23 +92,24 @@ class Crop:
 
     def sample(self, picture: Shrinking) -> Picture:
         """Resample: bilinear upwards, area average downwards."""
-        factor = self._factor()
+        times = self._halvings()
+        factor = 2**times
         scale, left, top = self.scale * factor, self.x // factor, self.y // factor
         right, bottom = left + math.ceil(self.width / scale), top + math.ceil(self.height / scale)
-        source = _cut(picture.by(factor), left, top, right, bottom, wraps=self.wraps)
+        source = _cut(picture.halved(times), left, top, right, bottom, wraps=self.wraps)
         if scale != 1:
             how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
             source = cast("Picture", cv2.resize(source, None, fx=scale, fy=scale, interpolation=how))
         return _fitted(source, self.width, self.height)
 
-    def _factor(self) -> int:
-        """By what the picture may be shrunk beforehand: the view is no finer than that, and begins where a pixel of it begins."""
-        factor = 1
-        while self.scale * factor * 2 <= 1 and not any(
-            side % (factor * 2) for side in (self.x, self.y, self.picture_width, self.picture_height)
+    def _halvings(self) -> int:
+        """How often the picture may be halved beforehand: the view is no finer than that, and begins where a pixel of it begins."""
+        times = 0
+        while self.scale * 2 ** (times + 1) <= 1 and not any(
+            side % 2 ** (times + 1) for side in (self.x, self.y, self.picture_width, self.picture_height)
         ):
-            factor *= 2
-        return factor
+            times += 1
+        return times
 
     def around(self, box: Box) -> "Crop | None":
         """Return the part of this view that shows a box of the picture and 96 view pixels round it; None where it shows none of it."""
@@ -186,16 +188,13 @@ class Rectilinear:
         return points.astype(np.float32), ahead_of_us
 
     def sample(self, picture: Shrinking) -> Picture:
-        """Resample bilinearly; where the view is coarser than the picture, from that shrunk beforehand."""
-        factor = max(1, math.floor(self.picture_width / (2 * math.pi) / self.focal + 0.01))
-        shrunk, width = picture.by(factor), self.picture_width / factor
-        yaw, pitch = equirect.to_angles(self.rays(np.arange(self.width)[None, :] + 0.5, np.arange(self.height)[:, None] + 0.5))
-        x = (yaw / (2 * np.pi) + 0.5) * width - 0.5
-        y = (0.5 - pitch / np.pi) * width / 2 - 0.5
-        top, bottom = max(0, math.floor(y.min()) - 1), math.ceil(y.max()) + 2
-        # One column more on either side, so that the last pixel blends into the first.
-        columns = cv2.copyMakeBorder(shrunk[top:bottom], 0, 0, 1, 1, cv2.BORDER_WRAP)
-        return cast("Picture", cv2.remap(columns, x + 1, y - top, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE))
+        """Resample bilinearly; where the view is coarser than the picture, from that halved beforehand."""
+        coarser = self.picture_width / (2 * math.pi) / self.focal
+        times = max(0, math.floor(math.log2(coarser) + 0.01))
+        shrunk, width = picture.halved(times), self.picture_width / 2**times
+        ahead, y = _pixels_ahead(replace(self, yaw=0.0), width)
+        x = _turned(ahead, self.yaw / (2 * math.pi) * width, width)
+        return cast("Picture", cv2.remap(shrunk, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP))
 
     def locate(self, boxes: Boxes) -> Boxes:
         """Enclose the outline of every box in yaw and pitch; a box that holds a pole spans all columns up to it."""
@@ -223,6 +222,29 @@ class Rectilinear:
         y0, y1 = ((0.5 - angle / math.pi) * height for angle in (north, south))
         shift = math.floor(x0 / width) * width
         return x0 - shift, max(y0, 0.0), x1 - shift, min(y1, float(height))
+
+
+@lru_cache(maxsize=16)
+def _pixels_ahead(view: Rectilinear, width: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return at which column [h, w] and row [h, w] of a panorama of that width a view shows it.
+
+    Kept, for all views of a ring are turns of one, and so they are in every other panorama of that size.
+    """
+    rays = view.rays(np.arange(view.width)[None, :] + 0.5, np.arange(view.height)[:, None] + 0.5)
+    yaw, pitch = equirect.to_angles(rays)
+    columns = (yaw / (2 * np.pi) + 0.5) * np.float32(width) - 0.5
+    rows = ((0.5 - pitch / np.pi) * np.float32(width / 2) - 0.5).clip(0, width // 2 - 1)
+    for part in (columns, rows):
+        part.setflags(write=False)
+    return columns, rows
+
+
+def _turned(columns: NDArray[np.float32], by: float, width: float) -> NDArray[np.float32]:
+    """Return columns [...] of a panorama, moved by less than a turn, as columns of it: in [-.5, width - .5)."""
+    moved = columns + np.float32(by)
+    moved -= np.float32(width) * (moved >= width - 0.5)
+    moved += np.float32(width) * (moved < -0.5)  # noqa: PLR2004 - half a pixel
+    return moved
 
 
 def _outline(box: NDArray[np.float32], steps: int = 9) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
