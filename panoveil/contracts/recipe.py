@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from panoveil.contracts.review import Review
 
-CODE_VERSION = "9"
+CODE_VERSION = "10"
 """Raised by hand when a change of code changes pixels; part of every recipe."""
 
 Obfuscator = Literal["inpaint", "fill", "mosaic_noise", "blur"]

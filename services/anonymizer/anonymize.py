@@ -44,6 +44,9 @@ LARGEST_PLATE = 23.0
 COVERED = 0.9
 """Share of a detection that must lie under obfuscation for it to count as gone; see `_uncovered`."""
 
+UNSEEN = 0.25
+"""Share of a detection that must lie under obfuscation for hiding to have brought it to light; see `Verification`."""
+
 ACCEPTED = 0.9
 """Share of a detection that must lie in a box that a person accepted for it to count as looked at; see `_unaccepted`."""
 
@@ -117,9 +120,9 @@ async def anonymize(
         margins = (*repeat(recipe.margin, len(first)), *repeat(recipe.margin + MORE, len(late)))
         rects = tuple(map(grown, regions, margins, repeat(extent), repeat(original.layout.unit)))
         data = await asyncio.to_thread(_published, original, rects, recipe, extent, description)
-        left = await verification.left_in(data, rects)
+        left = await verification.left_in(data, rects, last=number == recipe.verification_rounds)
         if not left:
-            shown = cast("Picture", verification.last)
+            shown = cast("Picture", verification.seen)
             return _checked(Anonymized(data, regions, rects, number, original.encoded_anew, shown), extent)
         late = merged((*late, *left), extent)
     telemetry.VERIFICATIONS.labels("found").inc()
@@ -221,14 +224,18 @@ class Verification:
     finds did to their neighbourhood, for every place has had its two looks: it looks where pixels have changed, and what it finds counts
     if it holds such pixels. The same pixels were no find a round before; what else a view of other edges, or a patch beside them, makes of
     them is chance.
+
+    In the last round, which holds a picture, finds count only where hiding may have brought them to light. What lay in the open was
+    seen twice and no find; beside a patch, and under the rim of one, it may look like one for a moment, and what hides that has a rim
+    again. What a detector did not answer because something else was surer in its place has its middle under what hides that.
     """
 
     extent: Extent
     detector: Detector
     recipe: AnonymizeRecipe
-    last: Picture | None = None
+    seen: Picture | None = None
 
-    async def left_in(self, data: bytes, rects: tuple[Rect, ...]) -> list[Region]:
+    async def left_in(self, data: bytes, rects: tuple[Rect, ...], *, last: bool = False) -> list[Region]:
         """Return what the detector finds in the decoded bytes outside of `rects`, but for what a person accepted."""
         picture = await asyncio.to_thread(_decoded, data)
         changed = await asyncio.to_thread(self._changed, picture, rects)
@@ -238,13 +245,16 @@ class Verification:
         found = await look(picture, views, self.detector, self.recipe, panorama=self.extent.wraps)
         if changed is not None:
             found = [region for region in found if self._differs(picture, enclosing(region, self.extent))]
-        self.last = picture
-        uncovered = await asyncio.to_thread(_uncovered, found, rects, self.extent)
+        self.seen = picture
+        hidden = await asyncio.to_thread(mask, rects, self.extent)
+        uncovered = _uncovered(found, hidden, self.extent)
+        if changed is not None and last:
+            uncovered = [region for region in uncovered if _brought_to_light(region, hidden, self.extent)]
         return _unaccepted(uncovered, self.recipe, self.extent)
 
     def _changed(self, picture: Picture, rects: tuple[Rect, ...]) -> tuple[Rect, ...] | None:
         """Return where a picture differs from the last round's; None in the first round, to which everything is new."""
-        if self.last is None:
+        if self.seen is None:
             return None
         return tuple(rect for rect in map(self._rimmed, rects) if self._differs(picture, rect))
 
@@ -253,8 +263,8 @@ class Verification:
         return grown(Region("face", 0.0, rect.x0 - BLOCK, rect.y0 - BLOCK, rect.x1 + BLOCK, rect.y1 + BLOCK), 0.0, self.extent)
 
     def _differs(self, picture: Picture, rect: Rect) -> bool:
-        last = cast("Picture", self.last)
-        return any(not np.array_equal(picture[piece], last[piece]) for piece in rect.pieces(self.extent.width))
+        before = cast("Picture", self.seen)
+        return any(not np.array_equal(picture[piece], before[piece]) for piece in rect.pieces(self.extent.width))
 
 
 def _decoded(data: bytes) -> Picture:
@@ -262,7 +272,7 @@ def _decoded(data: bytes) -> Picture:
         return jpeg.decode(data)
 
 
-def _uncovered(found: Iterable[Region], rects: tuple[Rect, ...], extent: Extent) -> list[Region]:
+def _uncovered(found: Iterable[Region], hidden: NDArray[np.bool_], extent: Extent) -> list[Region]:
     """Return the detections that are not gone.
 
     Detectors fire on obfuscated patches too: a smooth blob on a pair of shoulders looks like a head. Such a detection lies, but for a
@@ -270,8 +280,13 @@ def _uncovered(found: Iterable[Region], rects: tuple[Rect, ...], extent: Extent)
     area of the *detection*, before any margin: since an obfuscated rectangle reaches at least 15 % beyond the object on every side, what
     may stick out is a rim that is not the object. A detection that sticks out further may be a neighbour and joins the regions.
     """
-    hidden = mask(rects, extent)
     return [region for region in found if coverage(region, hidden, extent) < COVERED]
+
+
+def _brought_to_light(region: Region, hidden: NDArray[np.bool_], extent: Extent) -> bool:
+    """Whether a quarter of a detection, or its middle, lies under obfuscation."""
+    x, y = (region.x0 + region.x1) / 2, (region.y0 + region.y1) / 2
+    return coverage(region, hidden, extent) >= UNSEEN or bool(hidden[min(int(y), extent.height - 1), int(x) % extent.width])
 
 
 def _unaccepted(found: list[Region], recipe: AnonymizeRecipe, extent: Extent) -> list[Region]:

@@ -180,6 +180,36 @@ async def test_what_lies_beside_pixels_that_changed_holds_none_of_them(left: int
     assert bool(found) is is_a_find
 
 
+@pytest.mark.parametrize(("hidden", "holds"), [
+    (Rect(112, 112, 128, 128), True),  # a quarter of the face
+    (Rect(108, 108, 118, 118), True),  # a tenth, and its middle
+    (Rect(120, 112, 136, 128), False),  # an eighth at its edge
+])  # fmt: skip
+async def test_in_the_last_round_only_what_hiding_may_have_brought_to_light_holds_a_picture(hidden: Rect, *, holds: bool) -> None:
+    picture = scenes.street(320, 240)
+    scenes.paint(picture, scenes.FACE, 96, 96, 32, 32)
+    for last in (False, True):
+        verification = Verification(Extent(320, 240, wraps=False), Forgetful(looks_at(320, 240, second=True)), RECIPE)
+        assert await verification.left_in(jpeg.encode(picture, 90), ()) == []
+        patched = picture.copy()
+        patched[hidden.y0 : hidden.y1, hidden.x0 : hidden.x1] = 128
+        found = await verification.left_in(jpeg.encode(patched, 90), (hidden,), last=last)
+        assert bool(found) is (holds or not last)
+
+
+async def test_the_round_after_which_a_picture_is_held_is_the_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    told = []
+
+    async def left_in(self: Verification, data: bytes, rects: tuple[Rect, ...], *, last: bool) -> list[Region]:
+        told.append(last)
+        return [Region("face", 0.9, 10.0 * len(told), 10, 10.0 * len(told) + 8, 18)]
+
+    monkeypatch.setattr(Verification, "left_in", left_in)
+    result = await anonymize(scenes.street(320, 240), RectangleDetector(), RECIPE, panorama=False)
+    assert isinstance(result, Held)
+    assert told == [False, False, True]
+
+
 async def test_a_picture_that_never_comes_clean_is_held() -> None:
     result = await anonymize(scenes.street(512, 256), Haunted(), scenes.HASTY, panorama=True)
     assert isinstance(result, Held)

@@ -25,7 +25,7 @@ from services.stitcher import (
 )
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
-    anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED", "ACCEPTED"),
+    anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED", "UNSEEN", "ACCEPTED"),
     carry: ("NEAREST", "SMALLEST", "LARGEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
     detail: (
         "_CALMED", "_RAISED", "_TURN", "_COLOUR_TURN", "_COLOUR_SHARE", "_MOST", "_BLUR", "_COLOUR_BLUR", "_LEAST_NOISE",
@@ -62,7 +62,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD", "SIZES",
     ),
 }  # fmt: skip
-KNOWN = ("9", "8606e4eb28c9af59")
+KNOWN = ("10", "1516d3a3db399dcc")
 
 
 def fingerprint() -> str:
