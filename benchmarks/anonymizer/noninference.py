@@ -52,11 +52,16 @@ class Subject:
 
 
 def section(options: argparse.Namespace) -> dict[str, Any]:
-    """Measure the procedural street, and every panorama of a folder."""
+    """Measure the procedural street, and every panorama of a folder.
+
+    The figure is that of the dearest panorama of 33 Mpx or more: what a region costs does not shrink with the picture, so a smaller one
+    scaled up would have more than its 40 regions.
+    """
     cv2.setNumThreads(1)
     by_picture = {subject.name: _measured(subject, options.repeat) for subject in _subjects(options.panoramas)}
+    large = [each for each in by_picture.values() if each["megapixels"] * 1e6 >= PIXELS]
     return {
-        "noninference_cpu_s_per_33mp": max(each["cpu_s_per_33mp"]["total"] for each in by_picture.values()),
+        "noninference_cpu_s_per_33mp": max(each["cpu_s_per_33mp"]["total"] for each in large),
         "outside_pixels_changed": sum(each["outside_pixels_changed"] for each in by_picture.values()),
         "noninference": by_picture,
     }
@@ -109,6 +114,7 @@ def _measured(subject: Subject, repeat: int) -> dict[str, Any]:
     _say(f"{subject.name}: {counted} CPU-s per 33 Mpx")
     return {
         "pixels": f"{width} x {height}",
+        "megapixels": round(width * height / 1e6, 6),
         "bytes": len(subject.data),
         "regions": len(subject.regions),
         "obfuscated_share": rounds[-1][3],

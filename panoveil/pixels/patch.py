@@ -6,6 +6,7 @@ further away decodes to the same pixels.
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +24,7 @@ ZIGZAG = np.lexsort((np.where(_DIAGONAL % 2, _ROW, _COLUMN), _DIAGONAL))
 _COSINES = np.cos((2 * np.arange(8)[:, None] + 1) * np.arange(8) * np.pi / 16) * np.where(np.arange(8), 0.5, 8**-0.5)
 _TRANSFORM = np.einsum("yv,xu->yxvu", _COSINES, _COSINES).reshape(COEFFICIENTS, COEFFICIENTS)[:, ZIGZAG].astype(np.float32)
 _TO_YCBCR = np.array(
-    [[0.299, -0.168735892, 0.5], [0.587, -0.331264108, -0.418687589], [0.114, 0.5, -0.081312411]], np.float32
+    [[0.299, 0.587, 0.114], [-0.168735892, -0.331264108, 0.5], [0.5, -0.418687589, -0.081312411]], np.float32
 )  # fmt: skip
 _LARGEST = 1023
 """Of a baseline AC coefficient."""
@@ -46,14 +47,15 @@ def patched(data: bytes, layout: Layout, picture: NDArray[np.uint8], units: Mask
 
 
 def coefficients(picture: NDArray[np.uint8], layout: Layout, chosen: Ints) -> Ints:
-    """Return the quantised coefficients [n, blocks of an MCU, 64], zigzag, of the numbered MCUs of a picture; edges are continued."""
+    """Return the quantised coefficients [n, blocks of an MCU, 64], zigzag, of the numbered MCUs, one at least; edges are continued."""
     count, (across, down) = len(chosen), layout.unit
     row, column = np.divmod(chosen, layout.units[1])
     rows = np.minimum(row[:, None] * down + np.arange(down), layout.height - 1)
     columns = np.minimum(column[:, None] * across + np.arange(across), layout.width - 1)
-    planes = picture[rows[:, :, None], columns[:, None, :]].astype(np.float32) @ _TO_YCBCR
+    pixels = picture[rows[:, :, None], columns[:, None, :]].astype(np.float32)
+    planes = np.asarray(cv2.transform(pixels.reshape(-1, 1, 3), _TO_YCBCR), np.float32).reshape(pixels.shape)
     luma = planes[..., 0].reshape(count, down // 8, 8, across // 8, 8).swapaxes(2, 3) - 128
-    chroma = planes[..., 1:].reshape(count, 8, down // 8, 8, across // 8, 2).mean(axis=(2, 4)).transpose(0, 3, 1, 2)
+    chroma = _shrunk(planes[..., 1:], down // 8, across // 8).transpose(0, 3, 1, 2)
     blocks = np.concatenate(
         [each.reshape(count, shape, COEFFICIENTS) for each, shape in ((luma, len(layout.planes) - 2), (chroma, 2))], axis=1
     )
@@ -61,6 +63,12 @@ def coefficients(picture: NDArray[np.uint8], layout: Layout, chosen: Ints) -> In
     levels: Ints = np.rint(blocks @ _TRANSFORM / np.array(quantisers, np.float32)).astype(np.int64)
     levels[..., 1:] = levels[..., 1:].clip(-_LARGEST, _LARGEST)
     return levels
+
+
+def _shrunk(planes: NDArray[np.float32], down: int, across: int) -> NDArray[np.float32]:
+    """Return the means of squares of planes [n, h, w, channels]: [n, h / down, w / across, channels]."""
+    parts = (planes[:, row::down, column::across] for row in range(down) for column in range(across))
+    return np.asarray(sum(parts) / np.float32(down * across), np.float32)
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def obfuscated_units(
     """
     across, down = unit
     units = np.zeros((-(-extent.height // down), -(-extent.width // across)), np.bool_)
-    result = np.zeros_like(picture)
+    result = np.zeros(picture.shape, np.uint8)  # not zeros_like, which writes its zeros
     for rect in rects:
         for rows, columns in _ringed(rect, _FEATHER, extent).pieces(extent.width):
             units[rows.start // down : -(-rows.stop // down), columns.start // across : -(-columns.stop // across)] = True

@@ -117,7 +117,8 @@ def test_every_other_coefficient_stays_and_pixels_beyond_a_rim_of_one(
     result = patched(data, found, picture, units)
     before, after = levels(data), levels(result)
     assert np.array_equal(after[~units.ravel()], before[~units.ravel()])
-    assert np.array_equal(after[units.ravel()], coefficients(picture, found, np.flatnonzero(units)))
+    if units.any():
+        assert np.array_equal(after[units.ravel()], coefficients(picture, found, np.flatnonzero(units)))
     same = outside(found, units, 1)
     assert np.array_equal(jpeg.decode(result)[same], jpeg.decode(data)[same])
 
