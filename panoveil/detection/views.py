@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from panoveil.detection._port import KINDS, Kind
 from panoveil.pixels import equirect
 from panoveil.pixels.shrinking import Shrinking
 
@@ -43,6 +44,11 @@ GREY = (114, 114, 114)
 
 class View(Protocol):
     """A piece of a picture, shown to a detector as uint8 [height, width, 3]; both sides are multiples of 32."""
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """What is looked for in it."""
+        ...
 
     @property
     def width(self) -> int:
@@ -89,6 +95,7 @@ class Crop:
     picture_width: int
     picture_height: int
     wraps: bool
+    kinds: tuple[Kind, ...] = KINDS
 
     def sample(self, picture: Shrinking) -> Picture:
         """Resample: bilinear upwards, area average downwards."""
@@ -159,6 +166,7 @@ class Rectilinear:
     height: int
     focal: float
     picture_width: int
+    kinds: tuple[Kind, ...] = KINDS
 
     def rays(self, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.float32]:
         """Return rays [..., 3] of the rig frame through points of the view (continuous coordinates)."""
@@ -284,17 +292,23 @@ def _fitted(piece: Picture, width: int, height: int) -> Picture:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A band of a panorama at one scale, up to `north` degrees; downwards as far as plates are small enough to need it."""
+    """A band of a panorama at one scale, up to so many degrees for faces and for plates; downwards as far as plates need it."""
 
     scale: float
-    north: float
+    faces: float
+    plates: float
+
+    def north(self, kind: Kind) -> float:
+        """Degrees up to which things of a kind are looked for at this scale."""
+        return self.faces if kind == "face" else self.plates
 
 
 @dataclass(frozen=True, slots=True)
 class Scales:
     """What a plan is made from: levels near the horizon, scales towards the zenith and the nadir, the finest scale of a photo.
 
-    Nobody is near who is seen that steeply from below, and what is seen steeply from above is near: coarse scales serve both.
+    Nobody is near who is seen that steeply from below, and what is seen steeply from above is near: coarse scales serve both. Plates
+    are not looked for at the zenith, and in fine levels little above the horizon: they hang lower than the cameras.
     """
 
     levels: tuple[Level, ...]
@@ -312,22 +326,28 @@ TILE = (2240, 1024)
 LIMIT = 45.0
 """Degrees off the horizon up to which crops serve."""
 
+_COARSEST = Level(0.25, LIMIT, LIMIT)
 _FIRST: dict[PlanName, Scales] = {
-    "fast": Scales((Level(1.5, 6), Level(0.75, 20), Level(0.375, LIMIT)), 0.25, 0.35, 1.0),
-    "standard": Scales((Level(2, 6), Level(1, 20), Level(0.5, LIMIT), Level(0.25, LIMIT)), 0.25, 0.4, 2.0),
-    "thorough": Scales((Level(3, 15), Level(2, 30), Level(1, LIMIT), Level(0.5, LIMIT), Level(0.25, LIMIT)), 0.5, 1.0, 3.0),
+    "fast": Scales((Level(1.5, 6, 6), Level(0.75, 20, 10), Level(0.375, LIMIT, LIMIT)), 0.25, 0.35, 1.0),
+    "standard": Scales((Level(2, 6, 6), Level(1, 20, 10), Level(0.5, LIMIT, 25), _COARSEST), 0.25, 0.4, 2.0),
+    "thorough": Scales(
+        (Level(3, 15, 15), Level(2, 30, 30), Level(1, LIMIT, LIMIT), Level(0.5, LIMIT, LIMIT), _COARSEST), 0.5, 1.0, 3.0
+    ),
 }
 _SECOND: dict[PlanName, Scales] = {
-    "fast": Scales((Level(1, 6), Level(0.5, 20), Level(0.25, LIMIT)), 0.2, 0.25, 0.75),
-    "standard": Scales((Level(1.25, 6), Level(0.55, 30), Level(0.3, LIMIT)), 0.2, 0.3, 1.5),
-    "thorough": Scales((Level(2.5, 15), Level(1.5, 30), Level(0.75, LIMIT), Level(0.375, LIMIT)), 0.4, 0.75, 2.5),
+    "fast": Scales((Level(1, 6, 6), Level(0.5, 20, 10), _COARSEST), 0.2, 0.25, 0.75),
+    "standard": Scales((Level(1.25, 6, 6), Level(0.55, 30, 15), Level(0.3, LIMIT, LIMIT)), 0.2, 0.3, 1.5),
+    "thorough": Scales(
+        (Level(2.5, 15, 15), Level(1.5, 30, 30), Level(0.75, LIMIT, LIMIT), Level(0.375, LIMIT, LIMIT)), 0.4, 0.75, 2.5
+    ),
 }
 _GRAZING = 1e-6
 _DROP = 2.0
 """Metres from a survey car's camera down to a plate."""
 _PLATE = 0.11
-_TALL = 24.0
-"""View pixels: a plate this tall is found at the next coarser level as well."""
+_TALL: dict[Kind, float] = {"face": 24.0, "plate": 36.0}
+"""View pixels: how tall a plate beside the road is where a level ends. At half of that the next coarser one finds it: faces near plates
+are larger than these, and plates slanted, as near ones are, are harder than straight ones."""
 _RING = 5
 _RING_PITCH = math.radians(60)
 _RING_FIELD = math.radians(72)
@@ -337,8 +357,8 @@ def panorama_plan(width: int, name: PlanName, *, second: bool = False) -> tuple[
     """Views of a panorama of `width` x `width / 2`; `second` gives the verification's: other scales, other edges."""
     scales = (_SECOND if second else _FIRST)[name]
     offset = width // 16 if second else 0
-    rings = (ring for sign, scale in ((-1, scales.nadir), (1, scales.zenith)) for ring in _ring(width, scale, sign, offset))
-    return tuple(view for level in scales.levels for view in _band(width, level, offset)) + tuple(rings)
+    bands = (view for level in scales.levels for kind in KINDS for view in _band(width, level, kind, offset))
+    return (*bands, *_ring(width, scales.nadir, -1, offset, KINDS), *_ring(width, scales.zenith, 1, offset, ("face",)))
 
 
 def flat_plan(width: int, height: int, name: PlanName, *, second: bool = False) -> tuple[View, ...]:
@@ -375,26 +395,29 @@ def _parts(view: View, boxes: Sequence[Box]) -> tuple[View, ...]:
     return parts if megapixels(parts) < megapixels((view,)) else (view,)
 
 
-def megapixels(plan: Sequence[View]) -> float:
-    """What a plan costs a detector."""
-    return sum(view.width * view.height for view in plan) / 1e6
+def megapixels(plan: Sequence[View], *kinds: Kind) -> float:
+    """What a plan costs the detectors of some kinds, or of both: 10^6 pixels, times the detectors that are shown them."""
+    wanted = kinds or KINDS
+    return sum(view.width * view.height * sum(kind in wanted for kind in view.kinds) for view in plan) / 1e6
 
 
-def south(width: int, scale: float) -> float:
-    """Degrees, negative: where a plate beside the road is so near that it is 24 view pixels tall at this scale."""
-    distance = _PLATE * width * scale / (2 * math.pi * _TALL)
+def south(width: int, scale: float, kind: Kind) -> float:
+    """Degrees, negative: where a plate beside the road is so near that a level of this scale need show nothing below."""
+    distance = _PLATE * width * scale / (2 * math.pi * _TALL[kind])
     return max(-LIMIT, -math.degrees(math.atan(_DROP / distance)))
 
 
-def _band(width: int, level: Level, offset: int) -> Iterator[View]:
+def _band(width: int, level: Level, kind: Kind, offset: int) -> Iterator[View]:
     height = width // 2
-    rows = (round((0.5 - level.north / 180) * height), round((0.5 - south(width, level.scale) / 180) * height))
-    yield from _tiles(width, height, rows, level.scale, offset=offset, wraps=True)
+    north, end = level.north(kind), south(width, level.scale, kind)
+    rows = (round((0.5 - north / 180) * height), round((0.5 - end / 180) * height))
+    for tile in _tiles(width, height, rows, level.scale, offset=offset, wraps=True):
+        yield replace(tile, kinds=(kind,))
 
 
 def _tiles(
     width: int, height: int, rows: tuple[int, int], scale: float, *, offset: int = 0, wraps: bool = False, second: bool = False
-) -> Iterator[View]:
+) -> Iterator[Crop]:
     columns, across = _cuts(width, TILE[0], scale, wraps=wraps, second=second)
     starts, down = _cuts(rows[1] - rows[0], TILE[1], scale, second=second)
     for start in starts:
@@ -418,9 +441,9 @@ def _multiple(pixels: float) -> int:
     return max(2, math.ceil(pixels / MULTIPLE)) * MULTIPLE
 
 
-def _ring(width: int, scale: float, sign: int, offset: int) -> Iterator[View]:
+def _ring(width: int, scale: float, sign: int, offset: int, kinds: tuple[Kind, ...]) -> Iterator[View]:
     focal = scale * width / (2 * math.pi)
     side = _multiple(2 * focal * math.tan(_RING_FIELD / 2))
     for index in range(_RING):
         yaw = (2 * math.pi) * (index / _RING + offset / width)
-        yield Rectilinear((yaw + math.pi) % (2 * math.pi) - math.pi, sign * _RING_PITCH, side, side, focal, width)
+        yield Rectilinear((yaw + math.pi) % (2 * math.pi) - math.pi, sign * _RING_PITCH, side, side, focal, width, kinds)

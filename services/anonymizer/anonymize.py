@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from panoveil import telemetry
 from panoveil.contracts.reasons import Reason
 from panoveil.contracts.recipe import AnonymizeRecipe
-from panoveil.detection import KINDS, Detector, Kind
+from panoveil.detection import Detector, Kind
 from panoveil.detection.views import View, flat_plan, looking_at, panorama_plan
 from panoveil.pixels import jpeg
 from panoveil.pixels.shrinking import Shrinking
@@ -164,7 +164,7 @@ async def look(
 async def _look_through(view: View, picture: Shrinking, detector: Detector, recipe: AnonymizeRecipe) -> list[Region]:
     shown = await asyncio.to_thread(_sampled, view, picture)
     found: list[Region] = []
-    for kind in KINDS:
+    for kind in view.kinds:
         (detections,) = await detector.detect(kind, shown[None])
         likely = detections.above(threshold(kind, recipe))
         boxes = zip(likely.scores.tolist(), view.locate(likely.boxes).tolist(), strict=True)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from panoveil.contracts.recipe import SecondSource
 from panoveil.contracts.rig import Lens
+from panoveil.detection import KINDS
 from panoveil.detection.views import REACH, Crop, Level, crops, levels, south
 from panoveil.pixels import equirect, lenses
 from services.stitcher.carry import Drawing
@@ -64,7 +65,8 @@ def _reached(drawing: Drawing, index: int, level: Level, source: SecondSource) -
     drawn = drawing.shared[index] if source.where == "seams" else drawing.drawn[index]
     height, width = drawn.shape
     pitch = 90 - (np.arange(height) + 0.5) / height * 180
-    band = (pitch <= level.north) & (pitch >= south(drawing.recipe.width, level.scale))
+    north, end = (max(level.faces, level.plates), min(south(drawing.recipe.width, level.scale, kind) for kind in KINDS))
+    band = (pitch <= north) & (pitch >= end)
     # A degree of yaw is shorter off the horizon: as much as it is at the band's edge.
     shortest = math.cos(math.radians(max(abs(pitch[band]), default=0.0)))
     reach = math.ceil(REACH / 2 / level.scale / drawing.recipe.width * width / shortest)

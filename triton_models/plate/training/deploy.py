@@ -11,8 +11,8 @@ from .verifier import Verifier, cut
 
 ANSWERS = 256
 VERIFIED = 64
-FLOOR = 0.15
-"""No candidate below this can reach a final score of more than 0.39, its square root."""
+FLOOR, ALONE = 0.15, 0.06
+"""The least chance of a candidate: with a verifier none below it can reach a final score of more than 0.39, its square root; without."""
 NOWHERE = -30.0
 """The logit of what is no peak."""
 PEAK = (3, 5)
@@ -31,8 +31,9 @@ class Served(nn.Module):
         """Detect plates."""
         pixels = normalised(image)
         heat, reach = self.detector(pixels)
-        boxes, scores = decode(heat.float(), reach.float())
-        return (boxes, scores) if self.verifier is None else reranked(self.verifier, pixels, boxes, scores)
+        if self.verifier is None:
+            return decode(heat.float(), reach.float(), ALONE)
+        return reranked(self.verifier, pixels, *decode(heat.float(), reach.float(), FLOOR))
 
 
 def reranked(verifier: nn.Module, pixels: Tensor, boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
@@ -50,7 +51,7 @@ def reranked(verifier: nn.Module, pixels: Tensor, boxes: Tensor, scores: Tensor)
     return spare.gather(1, order[..., None].expand(-1, -1, 4)), best
 
 
-def decode(heat: Tensor, reach: Tensor, floor: float = FLOOR) -> tuple[Tensor, Tensor]:
+def decode(heat: Tensor, reach: Tensor, floor: float) -> tuple[Tensor, Tensor]:
     """Pick peaks of the heat map whose chance is above `floor` and turn them into boxes: [N, 256, 4] and [N, 256].
 
     Distances become corners where there are peaks only: on a CPU, corners everywhere took as long as a stage of the network.

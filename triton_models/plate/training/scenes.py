@@ -20,7 +20,7 @@ SMALLEST, LARGEST = 6.5, 68.0
 TOO_SMALL = 5.0
 TOO_HIDDEN = 0.45
 UPSAMPLED = 0.32
-SLANTED, STEEPEST = 0.35, 0.5
+SLANTED, STEEPEST = 0.35, 0.9
 CLUTTERED = 0.2
 BADGED = 0.3
 CALM = 0.75
@@ -65,7 +65,7 @@ def random_scene(rng: np.random.Generator, kitchen: Kitchen) -> Scene:
 
 
 def _slanted(rng: np.random.Generator, scene: Scene, side: int) -> Scene:
-    """Shear a scene vertically by up to 0.5, as near things beside the car look from above."""
+    """Shear a scene vertically by up to 0.9, as near things beside the car look from above."""
     slope = float(rng.uniform(-STEEPEST, STEEPEST))
     shear = np.array([[1, 0, 0], [slope, 1, -slope * side / 2]], np.float32)
     image = np.asarray(cv2.warpAffine(scene.image, shear, (side, side), borderMode=cv2.BORDER_REFLECT_101), np.uint8)

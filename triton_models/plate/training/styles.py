@@ -93,7 +93,7 @@ STYLES = (
         inks=(BLUE, BLACK, RED, GREEN, (90, 40, 30)),
         border=None,
         pictorial=True,
-        weight=3,
+        weight=5,
     ),
     Style(
         "us-dark",
@@ -104,7 +104,7 @@ STYLES = (
         head=STATES,
         foot=SLOGANS,
         border=None,
-        weight=1,
+        weight=2,
     ),
 )
 """Their weights are the shares in which they are drawn."""

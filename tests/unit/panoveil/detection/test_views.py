@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from panoveil.detection import KINDS
 from panoveil.detection.views import (
     REACH,
     SIZES,
@@ -58,11 +59,37 @@ def holds(view: View, rays: np.ndarray) -> bool:
     pitch=st.floats(-math.pi / 2, math.pi / 2),
     size=st.floats(0.01, math.radians(9)),
 )
-def test_every_object_of_nine_degrees_lies_whole_in_some_view(
+def test_every_face_of_nine_degrees_lies_whole_in_some_view(
     name: PlanName, yaw: float, pitch: float, size: float, *, second: bool
 ) -> None:
     rays = square(yaw, pitch, size)
-    assert any(holds(view, rays) for view in panorama_plan(WIDTH, name, second=second))
+    assert any(holds(view, rays) for view in panorama_plan(WIDTH, name, second=second) if "face" in view.kinds)
+
+
+@given(
+    name=names,
+    second=st.booleans(),
+    yaw=st.floats(-math.pi, math.pi),
+    pitch=st.floats(-math.pi / 2, math.radians(40)),
+    size=st.floats(0.01, math.radians(9)),
+)
+def test_so_does_every_plate_that_does_not_hang_high_above(
+    name: PlanName, yaw: float, pitch: float, size: float, *, second: bool
+) -> None:
+    rays = square(yaw, pitch, size)
+    assert any(holds(view, rays) for view in panorama_plan(WIDTH, name, second=second) if "plate" in view.kinds)
+
+
+@given(names, st.floats(-math.pi, math.pi), st.floats(4.0, 40.0), st.floats(0.3, 1.5))
+def test_a_plate_beside_the_road_is_seen_twelve_pixels_tall_however_near(
+    name: PlanName, yaw: float, distance: float, rise: float
+) -> None:
+    """Of 0.11 m, from a camera 2 m above it: so tall where it faces the camera, and half as tall again where it is slanted."""
+    width = 8192
+    rays = square(yaw, -math.atan(2.0 / distance), 0.15 / distance * rise)
+    tall = 0.11 / math.hypot(distance, 2.0) * width / (2 * math.pi)
+    seen = [view for view in panorama_plan(width, name) if "plate" in view.kinds and holds(view, rays)]
+    assert max(tall * view.scale for view in seen if isinstance(view, Crop)) >= min(12.0, tall)
 
 
 @given(names, st.floats(-math.pi, math.pi), st.floats(-12, 4))
@@ -121,9 +148,12 @@ def test_the_second_look_has_other_scales_and_other_edges() -> None:
 
 def test_a_plan_of_a_4096_panorama_costs_what_the_readme_says() -> None:
     cost = {
-        name: tuple(round(megapixels(panorama_plan(4096, name, second=second))) for second in (False, True)) for name in PLANS
+        name: [
+            tuple(round(megapixels(panorama_plan(4096, name, second=second), kind)) for second in (False, True)) for kind in KINDS
+        ]
+        for name in PLANS
     }
-    assert cost == {"fast": (7, 4), "standard": (11, 5), "thorough": (36, 23)}
+    assert cost == {"fast": [(7, 4), (8, 4)], "standard": [(11, 5), (12, 5)], "thorough": [(36, 23), (42, 28)]}
 
 
 def shows(view: View, box: tuple[float, float, float, float]) -> bool:
@@ -166,7 +196,12 @@ def test_a_closer_look_at_a_small_box_costs_little() -> None:
 
 
 def test_finer_levels_end_nearer_to_the_horizon() -> None:
-    assert south(4096, 1) < south(4096, 2) < south(8192, 2) < 0
+    for kind in KINDS:
+        assert south(4096, 1, kind) < south(4096, 2, kind) < south(8192, 2, kind) < 0
+
+
+def test_plates_are_looked_for_closely_nearer_to_the_car_than_faces() -> None:
+    assert south(8192, 2, "plate") < south(8192, 2, "face")
 
 
 @pytest.mark.parametrize("scale", [0.25, 0.5, 1.0, 1.5, 2.0])

@@ -1,10 +1,13 @@
 """Pictures with things in them that the twin of a detector finds."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from panoveil.contracts.recipe import AnonymizeRecipe, Model
+from panoveil.detection.views import View
 
 Picture = NDArray[np.uint8]
 
@@ -25,3 +28,8 @@ def street(width: int = 1024, height: int = 512, seed: int = 3) -> Picture:
 def paint(picture: Picture, colour: tuple[int, int, int], x: int, y: int, width: int, height: int) -> None:
     """Put an object at (x, y); beyond the right edge it goes on at the left."""
     picture[y : y + height, np.arange(x, x + width) % picture.shape[1]] = colour
+
+
+def looks(plan: Sequence[View]) -> int:
+    """How often a detector is asked to look through all of a plan."""
+    return sum(len(view.kinds) for view in plan)

@@ -6,8 +6,8 @@ import pytest
 from panoveil.contracts.errors import Unavailable
 from panoveil.contracts.messages import Pose
 from panoveil.contracts.reasons import Reason
-from panoveil.detection import KINDS, Detections, Images, Kind, RectangleDetector
-from panoveil.detection.views import flat_plan
+from panoveil.detection import Detections, Images, Kind, RectangleDetector
+from panoveil.detection.views import flat_plan, panorama_plan
 from panoveil.pixels import jpeg
 from services.anonymizer import metadata
 from services.anonymizer.anonymize import Anonymized, Description, Held, Verification, anonymize, possible
@@ -41,7 +41,7 @@ class Forgetful:
 
 def looks_at(width: int, height: int, *, second: bool = False) -> int:
     """How often a detector is asked in the first look at a photo, or in the second."""
-    return len(KINDS) * len(flat_plan(width, height, RECIPE.view_plan, second=second))
+    return scenes.looks(flat_plan(width, height, RECIPE.view_plan, second=second))
 
 
 @dataclass
@@ -150,7 +150,7 @@ async def test_later_rounds_look_only_where_pixels_changed() -> None:
     scenes.paint(picture, scenes.FACE, 1000, 500, 20, 20)
     patient = RectangleDetector()
     await anonymize(picture, patient, RECIPE, panorama=True)
-    forgetful = Forgetful(skip=2 * 15)
+    forgetful = Forgetful(skip=scenes.looks(panorama_plan(2048, RECIPE.view_plan)))
     result = await anonymize(picture, forgetful, RECIPE, panorama=True)
     assert isinstance(result, Anonymized)
     assert result.rounds == 2

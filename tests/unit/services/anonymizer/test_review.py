@@ -20,11 +20,12 @@ WIDTH, HEIGHT = 512, 256
 EXTENT = Extent(WIDTH, HEIGHT, wraps=True)
 RECIPE = scenes.RECIPE.model_copy(update={"verification_rounds": 1})
 """Whatever the second look finds is left: there is no round to hide it in."""
+LOOKS = scenes.looks(plan(EXTENT, RECIPE))
 
 
 def late() -> Forgetful:
     """A detector that sees nothing in the first look."""
-    return Forgetful(skip=2 * len(plan(EXTENT, RECIPE)))
+    return Forgetful(skip=LOOKS)
 
 
 def mark(kind: Kind, x0: float, y0: float, x1: float, y1: float) -> Marked:
@@ -114,7 +115,7 @@ class Restless(RectangleDetector):
 
     async def detect(self, kind: Kind, images: Images) -> list[Detections]:
         self.looks += 1
-        if self.looks <= 2 * len(plan(EXTENT, RECIPE)):
+        if self.looks <= LOOKS:
             return await super().detect(kind, images)
         x, y = self.looks * 89 % (images.shape[2] - 8), self.looks * 53 % (images.shape[1] - 8)
         box = np.array([[x, y, x + 8, y + 8]], np.float32)

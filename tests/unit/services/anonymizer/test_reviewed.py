@@ -24,7 +24,7 @@ from tests.unit.services.anonymizer import test_handler as handlers
 from tests.unit.services.anonymizer.test_anonymize import Down, Forgetful
 from tests.unit.services.anonymizer.test_handler import CAPTURE, DRIFTED, panorama, stitched
 
-LATE = 2 * len(plan(Extent(512, 256, wraps=True), scenes.RECIPE))
+LATE = scenes.looks(plan(Extent(512, 256, wraps=True), scenes.RECIPE))
 FACE = Marked(kind="face", west=170.0, east=-170.0, south=-5.0, north=10.0)
 PLATE = Marked(kind="plate", west=-42.0, east=-20.0, south=-10.0, north=2.0)
 BOTH = Review(accept=(FACE, PLATE))
