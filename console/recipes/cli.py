@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from console import status
-from console.recipes import deeds, document, pictures, published
+from console.recipes import deeds, document, pictures, published, views
 from console.recipes.diff import Change, Diff, diff
 from panoveil.publication import Decision
 from panoveil.runtime import Connections
@@ -45,6 +45,26 @@ def show_recipe(
     """
     status.settings()
     typer.echo(json.dumps(document.read(recipe).document(), indent=2))
+
+
+@recipes_app.command("views")
+def show_views(
+    width: Annotated[int, typer.Option(min=256, help="Of the panoramas, pixels.")] = 8192, as_json: AsJson = False
+) -> None:
+    """Print what each view plan (PANOVEIL_VIEW_PLAN) shows the detectors of a panorama: views, scales, megapixels for faces and for plates.
+
+    What a panorama costs is about proportional to the megapixels of both looks; the second is the verification's.
+
+    Examples:
+        panoveil recipes views
+        panoveil recipes views --width 12000 --json
+    """
+    rows = views.rows(width)
+    if as_json:
+        for row in rows:
+            typer.echo(json.dumps(row))
+    else:
+        _OUT.print(_table([row | {"scales": " ".join(map(str, row["scales"]))} for row in rows]))
 
 
 @recipes_app.command("list")
