@@ -132,8 +132,12 @@ DETECTIONS = Counter(
 PUBLICATIONS = Counter("panoveil_publications", "Pictures put into the published bucket. Never more than clean verifications.")
 VERIFICATIONS = Counter(
     "panoveil_verifications",
-    "Pictures after their last verification: clean (nothing found), found (objects left), metadata (something else in the file).",
+    "Pictures after their last verification: clean (nothing that counts), found (objects left), metadata (something else in the file).",
     ["result"],
+)
+DISMISSED_FINDS = Counter(
+    "panoveil_dismissed_finds",
+    "Doubtful finds of a last verification that lay in the open, where two looks had found nothing, and so did not hold the picture.",
 )
 DETECTOR_FAILURES = Counter(
     "panoveil_detector_failures",
@@ -141,7 +145,7 @@ DETECTOR_FAILURES = Counter(
     ["model", "cause"],
 )
 VERIFICATION_ROUNDS = Histogram(
-    "panoveil_verification_rounds", "Rounds until verification found nothing.", buckets=(1, 2, 3, 4, 5)
+    "panoveil_verification_rounds", "Rounds until verification found nothing that counts.", buckets=(1, 2, 3, 4, 5)
 )
 OBFUSCATED_SHARE = Histogram(
     "panoveil_obfuscated_share",

@@ -1,7 +1,7 @@
 """What the view plans of a recipe show the detectors, and so what they cost."""
 
 import math
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from panoveil.detection.views import Crop, PlanName, Rectilinear, View, megapixels, panorama_plan
 
@@ -25,7 +25,4 @@ def _row(name: PlanName, look: str, width: int) -> dict[str, Any]:
 
 def _scale(view: View, width: int) -> float:
     """View pixels a pixel of the panorama's horizon."""
-    if isinstance(view, Crop):
-        return view.scale
-    assert isinstance(view, Rectilinear)
-    return round(view.focal * 2 * math.pi / width, 3)
+    return view.scale if isinstance(view, Crop) else round(cast("Rectilinear", view).focal * 2 * math.pi / width, 3)

@@ -1,11 +1,11 @@
-"""The views a detector looks at: overlapping pieces of a picture at several scales, which together miss nothing.
+"""The views a detector looks at: overlapping pieces of a picture at several scales, which together show everything that may be there.
 
 Coordinates. A picture is uint8 [H, W, 3] RGB. Its coordinates are continuous: pixel (0, 0) covers [0, 1) x [0, 1). A box is
 x0, y0, x1, y1 in them, float32. A panorama wraps: there x0 lies in [0, W) and x1 may exceed W, by less than W.
 
 A plan is made of levels. A level shows a band of the picture at one scale and is meant for objects up to a size, its *reach*: every
 object of the band that is no larger lies whole in at least one of its views. Small and far objects stand near the horizon, so the
-fine levels cover only that band; coarse levels cover everything. Within 45° of the horizon a panorama is so little distorted that
+fine levels cover only that band; coarse levels cover everything, but for plates above 45°, where none hang. Within 45° of the horizon a panorama is so little distorted that
 crops of it serve; above and below, rectilinear views look upright, since detectors know no people upside down.
 """
 
@@ -98,14 +98,14 @@ class Crop:
     kinds: tuple[Kind, ...] = KINDS
 
     def sample(self, picture: Shrinking) -> Picture:
-        """Resample: bilinear upwards, area average downwards."""
+        """Resample bilinearly down to half the size, where that still reads every pixel; what is coarser is averaged."""
         times = self._halvings()
         factor = 2**times
         scale, left, top = self.scale * factor, self.x // factor, self.y // factor
         right, bottom = left + math.ceil(self.width / scale), top + math.ceil(self.height / scale)
         source = _cut(picture.halved(times), left, top, right, bottom, wraps=self.wraps)
         if scale != 1:
-            how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+            how = cv2.INTER_AREA if scale <= 0.5 else cv2.INTER_LINEAR  # noqa: PLR2004 - half the size
             source = cast("Picture", cv2.resize(source, None, fx=scale, fy=scale, interpolation=how))
         return _fitted(source, self.width, self.height)
 
@@ -232,7 +232,7 @@ class Rectilinear:
         return x0 - shift, max(y0, 0.0), x1 - shift, min(y1, float(height))
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=8)
 def _pixels_ahead(view: Rectilinear, width: float) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return at which column [h, w] and row [h, w] of a panorama of that width a view shows it.
 
@@ -308,7 +308,8 @@ class Scales:
     """What a plan is made from: levels near the horizon, scales towards the zenith and the nadir, the finest scale of a photo.
 
     Nobody is near who is seen that steeply from below, and what is seen steeply from above is near: coarse scales serve both. Plates
-    are not looked for at the zenith, and in fine levels little above the horizon: they hang lower than the cameras.
+    hang lower than the cameras, but for those of slopes, ramps and car transporters: they are not looked for at the zenith, and above the
+    horizon some levels end sooner for them.
     """
 
     levels: tuple[Level, ...]
@@ -328,15 +329,15 @@ LIMIT = 45.0
 
 _COARSEST = Level(0.25, LIMIT, LIMIT)
 _FIRST: dict[PlanName, Scales] = {
-    "fast": Scales((Level(1.5, 6, 6), Level(0.75, 20, 10), Level(0.375, LIMIT, LIMIT)), 0.25, 0.35, 1.0),
-    "standard": Scales((Level(2, 6, 6), Level(1, 20, 10), Level(0.5, LIMIT, 25), _COARSEST), 0.25, 0.4, 2.0),
+    "fast": Scales((Level(1.5, 6, 6), Level(0.75, 20, 17), Level(0.375, LIMIT, LIMIT)), 0.25, 0.35, 1.0),
+    "standard": Scales((Level(2, 6, 6), Level(1, 20, 17), Level(0.5, LIMIT, 30), _COARSEST), 0.25, 0.4, 2.0),
     "thorough": Scales(
         (Level(3, 15, 15), Level(2, 30, 30), Level(1, LIMIT, LIMIT), Level(0.5, LIMIT, LIMIT), _COARSEST), 0.5, 1.0, 3.0
     ),
 }
 _SECOND: dict[PlanName, Scales] = {
-    "fast": Scales((Level(1, 6, 6), Level(0.5, 20, 10), _COARSEST), 0.2, 0.25, 0.75),
-    "standard": Scales((Level(1.25, 6, 6), Level(0.55, 30, 15), Level(0.3, LIMIT, LIMIT)), 0.2, 0.3, 1.5),
+    "fast": Scales((Level(1, 6, 6), Level(0.5, 20, 17), _COARSEST), 0.2, 0.25, 0.75),
+    "standard": Scales((Level(1.25, 6, 6), Level(0.55, 30, 25), Level(0.3, LIMIT, LIMIT)), 0.2, 0.3, 1.5),
     "thorough": Scales(
         (Level(2.5, 15, 15), Level(1.5, 30, 30), Level(0.75, LIMIT, LIMIT), Level(0.375, LIMIT, LIMIT)), 0.4, 0.75, 2.5
     ),

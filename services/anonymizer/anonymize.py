@@ -47,6 +47,12 @@ COVERED = 0.9
 UNSEEN = 0.25
 """Share of a detection that must lie under obfuscation for hiding to have brought it to light; see `Verification`."""
 
+DOUBTFUL = 1 / 3
+"""How far from what is needed to certainty a score may lie for a find to pass for a moment's likeness; see `Verification`."""
+
+FEWEST_ROUNDS = 3
+"""Of a verification whose last round lets doubtful finds pass: before it there is one that hides what such a find was."""
+
 ACCEPTED = 0.9
 """Share of a detection that must lie in a box that a person accepted for it to count as looked at; see `_unaccepted`."""
 
@@ -120,7 +126,7 @@ async def anonymize(
         margins = (*repeat(recipe.margin, len(first)), *repeat(recipe.margin + MORE, len(late)))
         rects = tuple(map(grown, regions, margins, repeat(extent), repeat(original.layout.unit)))
         data = await asyncio.to_thread(_published, original, rects, recipe, extent, description)
-        left = await verification.left_in(data, rects, last=number == recipe.verification_rounds)
+        left = await verification.left_in(data, rects, last=FEWEST_ROUNDS <= number == recipe.verification_rounds)
         if not left:
             shown = cast("Picture", verification.seen)
             return _checked(Anonymized(data, regions, rects, number, original.encoded_anew, shown), extent)
@@ -225,9 +231,10 @@ class Verification:
     if it holds such pixels. The same pixels were no find a round before; what else a view of other edges, or a patch beside them, makes of
     them is chance.
 
-    In the last round, which holds a picture, finds count only where hiding may have brought them to light. What lay in the open was
-    seen twice and no find; beside a patch, and under the rim of one, it may look like one for a moment, and what hides that has a rim
-    again. What a detector did not answer because something else was surer in its place has its middle under what hides that.
+    In the last round of three or more, which holds a picture, doubtful finds count only where hiding may have brought them to light. What
+    lay in the open was seen twice and no find; beside a patch, and under the rim of one, it may look like one for a moment, and what
+    hides that has a rim again. What a detector did not answer because something else was surer in its place has its middle under what
+    hides that. What the detector is sure of always counts.
     """
 
     extent: Extent
@@ -236,7 +243,7 @@ class Verification:
     seen: Picture | None = None
 
     async def left_in(self, data: bytes, rects: tuple[Rect, ...], *, last: bool = False) -> list[Region]:
-        """Return what the detector finds in the decoded bytes outside of `rects`, but for what a person accepted."""
+        """Return what the detector finds in the decoded bytes outside of `rects`, but for what a person accepted; see above for the `last`."""
         picture = await asyncio.to_thread(_decoded, data)
         changed = await asyncio.to_thread(self._changed, picture, rects)
         views = plan(self.extent, self.recipe, second=True)
@@ -248,9 +255,14 @@ class Verification:
         self.seen = picture
         hidden = await asyncio.to_thread(mask, rects, self.extent)
         uncovered = _uncovered(found, hidden, self.extent)
-        if changed is not None and last:
-            uncovered = [region for region in uncovered if _brought_to_light(region, hidden, self.extent)]
-        return _unaccepted(uncovered, self.recipe, self.extent)
+        counting = [region for region in uncovered if not last or self._counts(region, hidden)]
+        telemetry.DISMISSED_FINDS.inc(len(uncovered) - len(counting))
+        return _unaccepted(counting, self.recipe, self.extent)
+
+    def _counts(self, region: Region, hidden: NDArray[np.bool_]) -> bool:
+        """Whether a find of the last round holds a picture."""
+        least = needed(region, self.recipe)
+        return region.score >= least + DOUBTFUL * (1 - least) or _brought_to_light(region, hidden, self.extent)
 
     def _changed(self, picture: Picture, rects: tuple[Rect, ...]) -> tuple[Rect, ...] | None:
         """Return where a picture differs from the last round's; None in the first round, to which everything is new."""

@@ -121,9 +121,11 @@ def _verified() -> Section:
         [
             lines(
                 "Verifications by result",
-                "found: objects were left after the last round, so it is held. metadata: something else in the file.",
+                "found: objects were left after the last round, so it is held. metadata: something else in the file. Dismissed: doubtful "
+                "finds of a last round, in the open, where two looks had found nothing.",
                 PER_SECOND,
                 Query(f"sum by (result) (rate(panoveil_verifications_total{_RATE}))", "{{result}}"),
+                Query(f"sum(rate(panoveil_dismissed_finds_total{_RATE}))", "finds dismissed"),
                 span=QUARTER,
             ),
             bars(

@@ -12,7 +12,7 @@ from .verifier import Verifier, cut
 ANSWERS = 256
 VERIFIED = 64
 FLOOR, ALONE = 0.15, 0.06
-"""The least chance of a candidate: with a verifier none below it can reach a final score of more than 0.39, its square root; without."""
+"""The least chance of a candidate, with a verifier and without one. With one, what is below cannot reach a score of more than .39, its root."""
 NOWHERE = -30.0
 """The logit of what is no peak."""
 PEAK = (3, 5)
@@ -62,10 +62,10 @@ def decode(heat: Tensor, reach: Tensor, floor: float) -> tuple[Tensor, Tensor]:
 
 
 def _peaks(heat: Tensor, floor: float) -> Tensor:
-    """Keep the logits that are the highest around and above the floor's."""
+    """Keep the logits that are the highest around and above the floor's; and what is no number, so that no answer passes for an empty one."""
     tall, wide = PEAK
     around = F.max_pool2d(heat, PEAK, 1, (tall // 2, wide // 2)).clamp(min=math.log(floor / (1 - floor)))
-    return torch.where(heat >= around, heat, NOWHERE)
+    return torch.where(heat < around, NOWHERE, heat)
 
 
 def _boxes(reach: Tensor, index: Tensor) -> Tensor:

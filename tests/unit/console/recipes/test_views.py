@@ -1,5 +1,6 @@
 import json
 
+import pytest
 from typer.testing import CliRunner
 
 from console.cli import app
@@ -14,7 +15,7 @@ def test_the_cost_of_every_plan_is_printed() -> None:
     row = told["standard", "second"]
     assert len(told) == 6
     assert row["views"] == len(plan)
-    assert row["face_mpx"] + row["plate_mpx"] == round(megapixels(plan), 1)
+    assert row["face_mpx"] + row["plate_mpx"] == pytest.approx(megapixels(plan), abs=0.11)
 
 
 def test_a_finer_plan_costs_more() -> None:

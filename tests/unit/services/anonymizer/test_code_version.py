@@ -25,7 +25,7 @@ from services.stitcher import (
 )
 
 DECISIVE: dict[ModuleType, tuple[str, ...]] = {
-    anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED", "UNSEEN", "ACCEPTED"),
+    anonymize: ("NEAR", "BLOCK", "MORE", "LARGEST_PLATE", "COVERED", "UNSEEN", "DOUBTFUL", "FEWEST_ROUNDS", "ACCEPTED"),
     carry: ("NEAREST", "SMALLEST", "LARGEST", "_DISTANCES", "_STEPS", "_SLACK", "_SLOPE", "_LEAST_CLEARANCE", "_BORDER"),
     detail: (
         "_CALMED", "_RAISED", "_TURN", "_COLOUR_TURN", "_COLOUR_SHARE", "_MOST", "_BLUR", "_COLOUR_BLUR", "_LEAST_NOISE",
@@ -62,7 +62,7 @@ DECISIVE: dict[ModuleType, tuple[str, ...]] = {
         "_RING_PITCH", "_RING_FIELD", "SIZES",
     ),
 }  # fmt: skip
-KNOWN = ("10", "e02cdac58e61967b")
+KNOWN = ("10", "027cd026e75a59a9")
 
 
 def fingerprint() -> str:
