@@ -7,7 +7,7 @@ from panoveil.detection._port import Kind
 from panoveil.settings import Settings
 
 FACE_THRESHOLD = 0.18
-PLATE_THRESHOLD = 0.62
+PLATE_THRESHOLD = 0.65
 
 
 class DetectorSettings(Settings):

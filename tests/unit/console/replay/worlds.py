@@ -102,12 +102,12 @@ class World:
 
     def ports(self, margin: float, detector: Detector, **more: Any) -> Ports:
         async def recipe() -> AnonymizeRecipe:
-            return scenes.RECIPE.model_copy(update={"margin": margin})
+            return scenes.HASTY.model_copy(update={"margin": margin})
 
         return Ports(self.blobs, self.ledger, self.streams, detector, recipe, **more)
 
     def recipe_id(self, margin: float) -> str:
-        return scenes.RECIPE.model_copy(update={"margin": margin, "stitch_recipe_id": STITCH}).recipe_id
+        return scenes.HASTY.model_copy(update={"margin": margin, "stitch_recipe_id": STITCH}).recipe_id
 
     def connections(self) -> Connections:
         return Connections(self.blobs, self.ledger, self.streams)
