@@ -5,8 +5,9 @@ x0, y0, x1, y1 in them, float32. A panorama wraps: there x0 lies in [0, W) and x
 
 A plan is made of levels. A level shows a band of the picture at one scale and is meant for objects up to a size, its *reach*: every
 object of the band that is no larger lies whole in at least one of its views. Small and far objects stand near the horizon, so the
-fine levels cover only that band; coarse levels cover everything, but for plates above 45°, where none hang. Within 45° of the horizon a panorama is so little distorted that
-crops of it serve; above and below, rectilinear views look upright, since detectors know no people upside down.
+fine levels cover only that band; coarse levels cover everything, but for plates above 45°, where none hang. Within 45° of the horizon
+a panorama is so little distorted that crops of it serve; above and below, rectilinear views look upright, since detectors know no
+people upside down.
 """
 
 import math

@@ -243,7 +243,10 @@ class Verification:
     seen: Picture | None = None
 
     async def left_in(self, data: bytes, rects: tuple[Rect, ...], *, last: bool = False) -> list[Region]:
-        """Return what the detector finds in the decoded bytes outside of `rects`, but for what a person accepted; see above for the `last`."""
+        """Return what the detector finds in the decoded bytes outside of `rects`, but for what a person accepted.
+
+        In the `last` round, but for what may pass there as well.
+        """
         picture = await asyncio.to_thread(_decoded, data)
         changed = await asyncio.to_thread(self._changed, picture, rects)
         views = plan(self.extent, self.recipe, second=True)

@@ -1,9 +1,9 @@
 """The views of a lens's frame that look for faces and plates before stitching.
 
 They show what the panorama's own plan shows, at the same scales to a radian, in the frame's own geometry: per level the band of
-elevations it is meant for, for faces or for plates, as far as the panorama draws this lens there, or only near the seams. Everything is widened sideways by
-half a level's reach, so that an object which the lens draws in part lies whole in a view, if the lens sees it whole; up to the full
-reach at the next coarser level.
+elevations it is meant for, for faces or for plates, as far as the panorama draws this lens there, or only near the seams. Everything
+is widened sideways by half a level's reach, so that an object which the lens draws in part lies whole in a view, if the lens sees it
+whole; up to the full reach at the next coarser level.
 """
 
 import math

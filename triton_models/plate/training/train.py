@@ -28,9 +28,9 @@ log = logging.getLogger(__name__)
 class Plan:
     """How long and how hard to train; iterations are counted from the start of the whole run."""
 
-    iterations: int = 11_000
+    iterations: int = 15_000
     cooldown: int = 0
-    mine_at: tuple[int, ...] = (1500, 4500, 8000)
+    mine_at: tuple[int, ...] = (1500, 4500, 8000, 12_500)
     batch: int = 32
     fresh: int = 24
     pool: int = 6000
